@@ -1,0 +1,10 @@
+module redoubt.dev/redoubt
+
+go 1.26.0
+
+require (
+	github.com/google/btree v1.1.3 // indirect
+	github.com/hugelgupf/p9 v0.4.0 // indirect
+	github.com/opencontainers/runtime-spec v1.3.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+)
