@@ -260,3 +260,29 @@ func Printable(s string) string {
 	}
 	return string(bytes.ToValidUTF8([]byte(s), []byte("\\?")))
 }
+
+// Peek is Take without advancing: for writes that may have to wait and try
+// again. It fills p as far as b goes.
+func (b *Buf) Peek(p []byte) (int, error) {
+	if b.io == nil {
+		return copy(p, b.mem), nil
+	}
+	done := 0
+	for _, v := range b.vecs {
+		if done == len(p) {
+			break
+		}
+		if v.Len == 0 {
+			continue
+		}
+		n, err := b.io.CopyIn(v.Addr, p[done:done+int(min(uint64(len(p)-done), v.Len))])
+		done += n
+		if err != nil {
+			if done > 0 {
+				return done, nil
+			}
+			return 0, err
+		}
+	}
+	return done, nil
+}
