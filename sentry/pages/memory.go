@@ -1,0 +1,312 @@
+package pages
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"redoubt.dev/redoubt/sentry/errno"
+	"redoubt.dev/redoubt/sentry/klog"
+	"redoubt.dev/redoubt/sentry/memmap"
+)
+
+const (
+	// windowShift sets the size of the sentry's mappings of a Memory.
+	windowShift = 28
+	windowSize  = 1 << windowShift
+	// leafWindows is how many windows one entry of the top table covers.
+	leafWindows = 1024
+	// maxOffset bounds the file; it is far beyond what can be used up.
+	maxOffset = 1 << 61
+	// punchAt is how much freed memory is collected before it is given back at
+	// once; less goes back after punchDelay.
+	punchAt    = 8 << 20
+	punchDelay = 20 * time.Millisecond
+)
+
+type window struct {
+	mem atomic.Pointer[[windowSize]byte]
+	// live counts referenced bytes of the window, under Memory.mu.
+	live uint64
+}
+
+type leaf [leafWindows]window
+
+// Memory is one sparse memfd from which ranges are allocated.
+type Memory struct {
+	ro, rw int
+	top    atomic.Pointer[[]*leaf]
+
+	mu struct {
+		sync.Mutex
+		refs *refTree
+		next uint64
+		// freed has ranges without references that still hold pages.
+		freed      []memmap.Range
+		freedBytes uint64
+		timerSet   bool
+	}
+}
+
+// NewMemory creates the file. It opens /proc/self/fd once, for a read-only
+// descriptor of the same file.
+func NewMemory(name string) (*Memory, error) {
+	rw, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("creating memory file: %w", err)
+	}
+	if err := unix.Ftruncate(rw, maxOffset); err != nil {
+		unix.Close(rw)
+		return nil, fmt.Errorf("sizing memory file: %w", err)
+	}
+	ro, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", rw), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		unix.Close(rw)
+		return nil, fmt.Errorf("opening memory file read-only: %w", &os.PathError{Op: "open", Path: name, Err: err})
+	}
+	m := &Memory{ro: ro, rw: rw}
+	m.mu.refs = newRefTree()
+	m.top.Store(new([]*leaf))
+	return m, nil
+}
+
+// Close closes the descriptors. Only tests and the end of a sandbox use it.
+func (m *Memory) Close() {
+	unix.Close(m.ro)
+	unix.Close(m.rw)
+}
+
+// Host implements memmap.File.
+func (m *Memory) Host() (ro, rw int) { return m.ro, m.rw }
+
+// Allocate returns n bytes (rounded up to pages) of zeroes at offsets never
+// used before, with one reference. Nothing is committed until it is touched.
+func (m *Memory) Allocate(n uint64) (memmap.Range, error) {
+	n = roundUp(n)
+	if n == 0 || n > maxOffset {
+		return memmap.Range{}, errno.ENOMEM
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	start := m.mu.next
+	// A range that fits a window stays inside one, so that Bytes gives it
+	// in one piece.
+	if room := windowSize - start%windowSize; n > room && n <= windowSize {
+		start += room
+	}
+	if start > maxOffset-n {
+		return memmap.Range{}, errno.ENOMEM
+	}
+	r := memmap.Range{Start: start, End: start + n}
+	m.mu.next = r.End
+	m.growLocked(r.End)
+	m.mu.refs.insert(r)
+	m.liveLocked(r, true)
+	return r, nil
+}
+
+// growLocked makes the tables reach end.
+func (m *Memory) growLocked(end uint64) {
+	const span = leafWindows * windowSize
+	old := *m.top.Load()
+	need := int((end + span - 1) / span)
+	if need <= len(old) {
+		return
+	}
+	top := make([]*leaf, need)
+	copy(top, old)
+	for i := len(old); i < need; i++ {
+		top[i] = new(leaf)
+	}
+	m.top.Store(&top)
+}
+
+func (m *Memory) windowAt(off uint64) *window {
+	top := *m.top.Load()
+	i := off >> windowShift
+	if i/leafWindows >= uint64(len(top)) {
+		return nil
+	}
+	return &top[i/leafWindows][i%leafWindows]
+}
+
+// liveLocked accounts r in its windows and unmaps windows that became empty
+// and lie wholly below next.
+func (m *Memory) liveLocked(r memmap.Range, add bool) {
+	for off := r.Start; off < r.End; {
+		end := min(r.End, (off|(windowSize-1))+1)
+		w := m.windowAt(off)
+		if add {
+			w.live += end - off
+		} else if w.live -= end - off; w.live == 0 && (off|(windowSize-1)) < m.mu.next {
+			if p := w.mem.Swap(nil); p != nil {
+				unmap(p[:])
+			}
+		}
+		off = end
+	}
+}
+
+// IncRef implements memmap.File.
+func (m *Memory) IncRef(r memmap.Range) {
+	m.mu.Lock()
+	ok := m.mu.refs.add(r, 1, nil)
+	m.mu.Unlock()
+	if !ok {
+		panic("pages: IncRef of a range without references")
+	}
+}
+
+// DecRef implements memmap.File.
+func (m *Memory) DecRef(r memmap.Range) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.mu.refs.add(r, -1, m.freeLocked) {
+		panic("pages: DecRef of a range without references")
+	}
+	switch {
+	case m.mu.freedBytes >= punchAt:
+		m.punchLocked()
+	case len(m.mu.freed) > 0 && !m.mu.timerSet:
+		m.mu.timerSet = true
+		time.AfterFunc(punchDelay, func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.mu.timerSet = false
+			m.punchLocked()
+		})
+	}
+}
+
+// Unique says whether each page of r has exactly one reference: the caller's
+// own, so that nobody else can gain one meanwhile.
+func (m *Memory) Unique(r memmap.Range) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.refs.unique(r)
+}
+
+func (m *Memory) freeLocked(r memmap.Range) {
+	m.liveLocked(r, false)
+	m.mu.freedBytes += r.Len()
+	if n := len(m.mu.freed); n > 0 {
+		switch last := &m.mu.freed[n-1]; {
+		case last.End == r.Start:
+			last.End = r.End
+			return
+		case r.End == last.Start:
+			last.Start = r.Start
+			return
+		}
+	}
+	m.mu.freed = append(m.mu.freed, r)
+}
+
+func (m *Memory) punchLocked() {
+	for _, r := range m.mu.freed {
+		m.punch(r)
+	}
+	m.mu.freed = m.mu.freed[:0]
+	m.mu.freedBytes = 0
+}
+
+func (m *Memory) punch(r memmap.Range) {
+	err := unix.Fallocate(m.rw, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len()))
+	if err != nil {
+		klog.Errorf("pages: punching %#x-%#x: %v", r.Start, r.End, err)
+	}
+}
+
+// Zero makes r, which the caller alone refers to, read as zeroes again and
+// gives its pages back.
+func (m *Memory) Zero(r memmap.Range) { m.punch(r) }
+
+// FlushFreed gives all freed pages back to the host now.
+func (m *Memory) FlushFreed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.punchLocked()
+}
+
+// Bytes implements memmap.File. It never fails for a range with references,
+// and touching the bytes never faults.
+func (m *Memory) Bytes(off, n uint64, write bool) ([]byte, error) {
+	w := m.windowAt(off)
+	if w == nil {
+		return nil, errno.EFAULT
+	}
+	p := w.mem.Load()
+	if p == nil {
+		var err error
+		if p, err = m.mapWindow(w, off&^(windowSize-1)); err != nil {
+			return nil, err
+		}
+	}
+	at := off & (windowSize - 1)
+	return p[at:min(at+n, windowSize)], nil
+}
+
+func (m *Memory) mapWindow(w *window, off uint64) (*[windowSize]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := w.mem.Load(); p != nil {
+		return p, nil
+	}
+	b, err := mapFile(m.rw, off, windowSize, true)
+	if err != nil {
+		return nil, err
+	}
+	p := (*[windowSize]byte)(b)
+	w.mem.Store(p)
+	return p, nil
+}
+
+// Copy copies n bytes at src of from (a memmap.File whose bytes may fault) to
+// dst. The copy goes through a write to the file: the host then needs
+// neither to clear the new pages nor to take a fault for each.
+func (m *Memory) Copy(dst uint64, src []byte) error {
+	for len(src) > 0 {
+		n, err := unix.Pwrite(m.rw, src, int64(dst))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return errno.FromHost(err)
+		}
+		dst += uint64(n)
+		src = src[n:]
+	}
+	return nil
+}
+
+// Usage is how many bytes of the file the host holds.
+func (m *Memory) Usage() uint64 {
+	var st unix.Stat_t
+	if err := unix.Fstat(m.rw, &st); err != nil {
+		return 0
+	}
+	return uint64(st.Blocks) * 512
+}
+
+// Touched returns the parts of r that hold pages; the rest reads as zeroes.
+func (m *Memory) Touched(r memmap.Range) []memmap.Range {
+	var out []memmap.Range
+	for off := r.Start; off < r.End; {
+		d, err := unix.Seek(m.ro, int64(off), unix.SEEK_DATA)
+		if err != nil || uint64(d) >= r.End {
+			break
+		}
+		h, err := unix.Seek(m.ro, d, unix.SEEK_HOLE)
+		if err != nil {
+			h = int64(r.End)
+		}
+		e := min(uint64(h), r.End)
+		out = append(out, memmap.Range{Start: uint64(d) &^ pageMask, End: roundUp(e)})
+		off = e
+	}
+	return out
+}
