@@ -50,8 +50,14 @@ type Space interface {
 	Map(addr, length uint64, f File, offset uint64, prot Prot, populate bool)
 	// Unmap removes every mapping in [addr, addr+length).
 	Unmap(addr, length uint64)
-	// Protect changes the access of an existing mapping. It is only called to
-	// take rights away, or to give back those the mapping was made with.
+	// Protect takes access away from an existing mapping, or gives back what
+	// it was made with. It is a service to the guest, not a barrier: hostile
+	// user code can undo everything but the loss of Write. What must not be
+	// written (copy-on-write) is protected or, better, mapped again without
+	// Write. Giving Write back may be done by dropping the mapping.
+	//
+	// A Space may drop a mapping at any time: a fault at an address mm holds
+	// as mapped is answered with Map again.
 	Protect(addr, length uint64, prot Prot)
 	// Flush applies what is queued now. t is a thread of this space that is
 	// outside Switch and belongs to the caller, or nil if there is none.

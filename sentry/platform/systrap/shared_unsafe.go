@@ -1,0 +1,142 @@
+package systrap
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// spinWhile pauses at most n+1 times while *p == v and reports whether it
+// changed.
+//
+//go:noescape
+func spinWhile(p *uint32, v, n uint32) bool
+
+func spin(p *atomic.Uint32, v, n uint32) bool {
+	return spinWhile((*uint32)(unsafe.Pointer(p)), v, n)
+}
+
+// futexWait sleeps while *p == v, at most timeout nanoseconds (0: for ever).
+func futexWait(p *atomic.Uint32, v uint32, timeoutNs int64) {
+	var ts *unix.Timespec
+	if timeoutNs != 0 {
+		t := unix.NsecToTimespec(timeoutNs)
+		ts = &t
+	}
+	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 0, uintptr(v), uintptr(unsafe.Pointer(ts)), 0, 0)
+}
+
+func futexWake(p *atomic.Uint32) {
+	unix.RawSyscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 1, 1)
+}
+
+// mapShared maps length bytes of fd at offset for the sentry.
+func mapShared(fd int, offset int64, length uintptr) (unsafe.Pointer, error) {
+	return unix.MmapPtr(fd, offset, nil, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+}
+
+func unmapShared(p unsafe.Pointer, length uintptr) {
+	_ = unix.MunmapPtr(p, length)
+}
+
+// mapArea maps the pages of thread i. mem is the whole area (its first page
+// is *area), cmd its command slots.
+func mapArea(fd, i int) (mem *[areaSize]byte, cmd *[slots]slot, err error) {
+	a, err := mapShared(fd, cmdRegion+int64(i)*areaSize, areaSize)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := mapShared(fd, int64(i)*cmdBytes, cmdBytes)
+	if err != nil {
+		unmapShared(a, areaSize)
+		return nil, nil, err
+	}
+	return (*[areaSize]byte)(a), (*[slots]slot)(c), nil
+}
+
+func unmapArea(mem *[areaSize]byte, cmd *[slots]slot) {
+	unmapShared(unsafe.Pointer(mem), areaSize)
+	unmapShared(unsafe.Pointer(cmd), cmdBytes)
+}
+
+func areaOf(mem *[areaSize]byte) *area { return (*area)(unsafe.Pointer(mem)) }
+
+// startStub forks and makes the child run the program in exe with ctl as its
+// descriptor 0. It does not need /proc, which os/exec would.
+//
+//go:norace
+func startStub(exe, ctl int) (int, error) {
+	empty := [1]byte{}
+	name := [5]byte{'s', 't', 'u', 'b', 0}
+	argv := [2]*byte{&name[0], nil}
+	envp := [1]*byte{nil}
+	beforeFork()
+	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if e != 0 {
+		afterFork()
+		return 0, e
+	}
+	if pid != 0 {
+		afterFork()
+		return int(pid), nil
+	}
+	afterForkInChild()
+	// dup2 to itself would keep close-on-exec; ctl is never 0 (newZygote).
+	unix.RawSyscall(unix.SYS_DUP3, uintptr(ctl), 0, 0)
+	unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(exe), uintptr(unsafe.Pointer(&empty[0])), uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
+	for {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, 127, 0, 0)
+	}
+}
+
+//go:linkname beforeFork syscall.runtime_BeforeFork
+func beforeFork()
+
+//go:linkname afterFork syscall.runtime_AfterFork
+func afterFork()
+
+//go:linkname afterForkInChild syscall.runtime_AfterForkInChild
+func afterForkInChild()
+
+// outQueue returns how many bytes sent on the socket fd were not received yet
+// (unix(7) SIOCOUTQ).
+func outQueue(fd int) int32 {
+	var n int32
+	if _, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); e != 0 {
+		return -1
+	}
+	return n
+}
+
+// rights is the control message of sendmsg(2) with up to maxFDs descriptors.
+type rights struct {
+	hdr unix.Cmsghdr
+	fds [maxFDs]int32
+}
+
+// sendFDs sends a message of n bytes with the descriptors.
+func sendFDs(fd int, n int, fds []int32) error {
+	var r rights
+	iov := unix.Iovec{Base: &filler[0], Len: uint64(n)}
+	msg := unix.Msghdr{Iov: &iov, Iovlen: 1}
+	if len(fds) > 0 {
+		r.hdr.Level = unix.SOL_SOCKET
+		r.hdr.Type = unix.SCM_RIGHTS
+		r.hdr.Len = uint64(16 + 4*copy(r.fds[:], fds))
+		msg.Control = (*byte)(unsafe.Pointer(&r))
+		msg.Controllen = r.hdr.Len
+	}
+	for {
+		_, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL)
+		if e == 0 {
+			return nil
+		}
+		if e != unix.EINTR {
+			return e
+		}
+	}
+}
+
+// filler is what messages whose only meaning is their length consist of.
+var filler [maxThreads * slots]byte

@@ -1,0 +1,338 @@
+package systrap
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"redoubt.dev/redoubt/sentry/arch"
+	"redoubt.dev/redoubt/sentry/klog"
+	"redoubt.dev/redoubt/sentry/platform"
+)
+
+// interruptSignal makes user code trap. Handlers run with every signal blocked.
+const interruptSignal = unix.SIGUSR1
+
+// channel is how the sentry reaches one stub thread: its pages and its socket.
+type channel struct {
+	sock  int
+	index int
+	mem   *[areaSize]byte
+	a     *area
+	cmd   *[slots]slot
+	round uint32
+}
+
+// plainSlot is for batches without descriptors; the others take turns.
+const plainSlot = slots - 1
+
+// send writes a batch to the next slot and sends the message that names it.
+// It is false if the stub did not receive the message before. That it did
+// proves that it has left the batch before that one, so the slot is not in
+// use, whatever acknowledgements were forged (two slots would do).
+func (c *channel) send(ops []op, fds []int32) bool {
+	if outQueue(c.sock) != 0 {
+		return false
+	}
+	n := c.round % plainSlot
+	c.round++
+	c.fill(n, ops)
+	return sendFDs(c.sock, 1+c.index*slots+int(n), fds) == nil
+}
+
+func (c *channel) fill(n uint32, ops []op) {
+	sl := &c.cmd[n]
+	copy(sl.ops[:], ops)
+	sl.count = uint64(len(ops))
+}
+
+// hungUp says whether the stub's end of the socket is closed.
+func (c *channel) hungUp() bool {
+	var b [1]byte
+	n, _, err := unix.Recvfrom(c.sock, b[:], unix.MSG_DONTWAIT)
+	return n == 0 && err == nil || err == unix.ECONNRESET
+}
+
+func (c *channel) drop() {
+	unix.Close(c.sock)
+	unmapArea(c.mem, c.cmd)
+	c.mem, c.a, c.cmd = nil, nil, nil
+}
+
+// Thread implements platform.Thread.
+type Thread struct {
+	channel
+	s *Space
+
+	booted bool
+	tid    int32 // as the stub says; only good for tgkill within its process
+
+	// intr is a wanted interrupt, inUser that Switch is about to enter.
+	intr, inUser atomic.Bool
+
+	spinner spinner
+}
+
+// boot waits for the first trap of a new thread.
+func (t *Thread) boot() bool {
+	if t.booted {
+		return true
+	}
+	t.await()
+	if t.s.dead.Load() {
+		return false
+	}
+	if unix.Signal(t.a.sig) != unix.SIGSYS {
+		t.s.kill("thread did not start")
+		return false
+	}
+	t.tid = t.a.tid
+	t.booted = true
+	if t.s.p.xstate.Load() == nil {
+		t.s.p.xstate.Store(learnXState(t.mem[:], t.a.fp))
+	}
+	return true
+}
+
+// handOver lets the stub go on and waits until it comes back.
+func (t *Thread) handOver(cmd uint32) {
+	a := t.a
+	a.cmd = cmd
+	a.spin = t.s.p.stubSpin()
+	a.turn.Store(turnStub)
+	if a.stubSleep.Load() != 0 {
+		futexWake(&a.turn)
+	}
+	t.await()
+}
+
+// await returns when it is the sentry's turn or the space died.
+func (t *Thread) await() {
+	a := t.a
+	if t.spinner.spin(t.s.p, &a.turn) {
+		return
+	}
+	for {
+		a.sentrySleep.Store(1)
+		if a.turn.Load() != turnStub || t.s.dead.Load() {
+			break
+		}
+		futexWait(&a.turn, turnStub, 0)
+		if a.turn.Load() != turnStub || t.s.dead.Load() {
+			break
+		}
+	}
+	a.sentrySleep.Store(0)
+}
+
+// flush runs the space's queue on t. With last it leaves the last batch to the
+// caller, who hands it over with the bits returned.
+func (t *Thread) flush(last bool) (cmd uint32, ok bool) {
+	s := t.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.settleLocked(t) {
+		return 0, false
+	}
+	for len(s.mu.queue) > 0 {
+		var ops [slotOps]op
+		var fds [maxFDs]int32
+		n, nfds := s.batchLocked(&ops, &fds)
+		if nfds == 0 {
+			t.fill(plainSlot, ops[:n])
+			t.a.slot = uint32(t.index*slots + plainSlot)
+			cmd = cmdPlain
+		} else {
+			if !t.send(ops[:n], fds[:nfds]) {
+				s.kill("thread does not receive")
+				return 0, false
+			}
+			cmd = cmdGate
+		}
+		if last && len(s.mu.queue) == 0 {
+			s.mu.flying, s.mu.flyingAck = t, t.a.ack.Load()
+			return cmd, true
+		}
+		t.handOver(cmd)
+		if s.dead.Load() {
+			return 0, false
+		}
+	}
+	s.pending.Store(false)
+	return 0, t.batchWorked()
+}
+
+// batchWorked checks the error of the batches so far. The stub is the guest's
+// to corrupt, so an error is not trusted, but it ends the process either way.
+func (t *Thread) batchWorked() bool {
+	if e := t.a.err; e != 0 {
+		klog.Warningf("systrap: mapping in process %d: error %d", t.s.proc.pid, -e)
+		t.s.kill("mapping failed")
+		return false
+	}
+	return true
+}
+
+// Switch implements platform.Thread.
+func (t *Thread) Switch(regs *arch.Regs) platform.Event {
+	died := platform.Event{Kind: platform.EventDied}
+	if !t.boot() {
+		return died
+	}
+	s := t.s
+	t.inUser.Store(true)
+	if t.intr.Load() {
+		t.intr.Store(false)
+		t.inUser.Store(false)
+		return platform.Event{Kind: platform.EventInterrupted}
+	}
+	cmd := uint32(cmdResume)
+	flew := false
+	if s.pending.Load() {
+		more, ok := t.flush(true)
+		if !ok {
+			t.inUser.Store(false)
+			return died
+		}
+		cmd |= more
+		flew = more != 0
+	}
+	a := t.a
+	a.regs = *regs
+	a.regs.Eflags = regs.Eflags&arch.UserEflagsMask | 0x202
+	a.regs.FsBase = canonical(regs.FsBase)
+	a.regs.GsBase = canonical(regs.GsBase)
+	s.p.user.Add(1)
+	t.handOver(cmd)
+	s.p.user.Add(-1)
+	t.inUser.Store(false)
+	if s.dead.Load() {
+		return died
+	}
+	if flew {
+		t.landed()
+		if !t.batchWorked() {
+			return died
+		}
+	}
+	*regs = a.regs
+	regs.Cs, regs.Ss = arch.UserCS, arch.UserSS
+	regs.Ds, regs.Es, regs.Fs, regs.Gs = 0, 0, 0, 0
+	regs.Eflags = regs.Eflags&arch.UserEflagsMask | 0x202
+	regs.FsBase = canonical(regs.FsBase)
+	regs.GsBase = canonical(regs.GsBase)
+	return t.event(regs)
+}
+
+// landed notes that the batch t was resumed with is done.
+func (t *Thread) landed() {
+	s := t.s
+	s.mu.Lock()
+	if s.mu.flying == t {
+		s.mu.flying = nil
+		s.pending.Store(len(s.mu.queue) > 0)
+	}
+	s.mu.Unlock()
+}
+
+// event makes an Event of what the stub published.
+func (t *Thread) event(regs *arch.Regs) platform.Event {
+	a := t.a
+	ev := platform.Event{Signo: a.sig, Code: a.code, Addr: a.addr, TrapNo: a.trapNo & 0xff, ErrNo: a.errCode & 0xffffffff}
+	regs.OrigRax = ^uint64(0)
+	switch unix.Signal(ev.Signo) {
+	case unix.SIGSYS:
+		if a.arch != unix.AUDIT_ARCH_X86_64 {
+			// int $0x80: what a kernel without 32-bit support does.
+			regs.Rip -= 2
+			return platform.Event{Kind: platform.EventSignal, Signo: int32(unix.SIGSEGV), Code: siKernel,
+				TrapNo: 13, ErrNo: 0x80*8 + 2, Addr: regs.Rip}
+		}
+		regs.OrigRax = regs.Rax
+		regs.Rax = negENOSYS
+		return platform.Event{Kind: platform.EventSyscall}
+	case interruptSignal:
+		t.intr.Store(false)
+		return platform.Event{Kind: platform.EventInterrupted}
+	case unix.SIGSEGV:
+		if ev.Code == segvMapErr || ev.Code == segvAccErr {
+			ev.Kind = platform.EventFault
+		} else {
+			ev.Kind = platform.EventSignal
+		}
+	case unix.SIGBUS:
+		if ev.Code == busAdrErr {
+			ev.Kind = platform.EventFault
+		} else {
+			ev.Kind = platform.EventSignal
+		}
+	case unix.SIGILL, unix.SIGFPE, unix.SIGTRAP:
+		ev.Kind = platform.EventSignal
+	default:
+		t.s.kill("unknown signal reported")
+		return platform.Event{Kind: platform.EventDied}
+	}
+	if ev.Kind == platform.EventSignal {
+		ev.Addr = regs.Rip
+		return ev
+	}
+	// Page-fault error code: bit 1 write, bit 4 instruction fetch.
+	switch {
+	case ev.ErrNo&16 != 0:
+		ev.Access = platform.Exec
+	case ev.ErrNo&2 != 0:
+		ev.Access = platform.Write
+	default:
+		ev.Access = platform.Read
+	}
+	return ev
+}
+
+const (
+	siKernel   = 0x80
+	segvMapErr = 1
+	segvAccErr = 2
+	busAdrErr  = 2
+	negENOSYS  = ^uint64(0) - uint64(unix.ENOSYS) + 1
+)
+
+// canonical returns v, or 0 if it is no address of user space.
+func canonical(v uint64) uint64 {
+	if v>>47 != 0 {
+		return 0
+	}
+	return v
+}
+
+// Interrupt implements platform.Thread.
+func (t *Thread) Interrupt() {
+	t.intr.Store(true)
+	if t.inUser.Load() {
+		_ = unix.Tgkill(t.s.proc.pid, int(t.tid), interruptSignal)
+	}
+}
+
+// Release implements platform.Thread.
+func (t *Thread) Release() {
+	s := t.s
+	th := &s.threads
+	th.Lock()
+	defer th.Unlock()
+	if s.dead.Load() || !t.booted {
+		delete(th.live, t)
+		if t.mem != nil {
+			t.drop()
+		}
+		return
+	}
+	if len(th.idle) < maxIdle {
+		th.idle = append(th.idle, t)
+		return
+	}
+	t.a.cmd = cmdExit
+	t.a.turn.Store(turnStub)
+	if t.a.stubSleep.Load() != 0 {
+		futexWake(&t.a.turn)
+	}
+	th.leaving = append(th.leaving, t)
+}
