@@ -6,5 +6,6 @@ require (
 	github.com/google/btree v1.1.3 // indirect
 	github.com/hugelgupf/p9 v0.4.0 // indirect
 	github.com/opencontainers/runtime-spec v1.3.0 // indirect
+	github.com/u-root/uio v0.0.0-20230305220412-3e8cd9d6bf63 // indirect
 	golang.org/x/sys v0.50.0 // indirect
 )

@@ -1,0 +1,289 @@
+package wire
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"redoubt.dev/redoubt/sentry/errno"
+)
+
+// spinFor is how long a side looks for the next packet before it sleeps. A
+// wake-up across cores costs 10 us and more; most answers come sooner.
+const spinFor = 25 * time.Microsecond
+
+var packets = sync.Pool{New: func() any { b := make([]byte, MaxPacket); return &b }}
+
+// recvSpin receives a packet, spinning first.
+func recvSpin(fd int, p []byte, fds *[MaxFDs]int, spin time.Duration) (int, int, error) {
+	if spin > 0 {
+		start := time.Now()
+		for i := 0; ; i++ {
+			n, nf, err := recvPacket(fd, p, fds, unix.MSG_DONTWAIT)
+			if err != unix.EAGAIN {
+				return n, nf, err
+			}
+			d := time.Since(start)
+			if d > spin {
+				break
+			}
+			if d > spin/5 {
+				schedYield()
+			}
+		}
+	}
+	for {
+		n, nf, err := recvPacket(fd, p, fds, 0)
+		switch err {
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN: // the descriptor is non-blocking
+			pfd := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			unix.Poll(pfd, -1)
+			continue
+		}
+		return n, nf, err
+	}
+}
+
+// Client is the sentry's end of a lane. Any number of goroutines may call.
+type Client struct {
+	fd   int
+	recv chan struct{} // held by the one who receives
+	dead atomic.Bool
+	// OnDeath is called once when the connection is lost.
+	OnDeath func()
+
+	mu      sync.Mutex
+	next    uint32
+	pending map[uint32]*call
+}
+
+type call struct {
+	done   chan struct{}
+	err    error
+	body   []byte
+	fds    []int
+	maxFDs int
+	sink   func(body []byte) // of packets, for listings
+}
+
+// NewClient returns a client on a SOCK_SEQPACKET socket that it owns.
+func NewClient(fd int) *Client {
+	return &Client{fd: fd, recv: make(chan struct{}, 1), pending: make(map[uint32]*call)}
+}
+
+// Close ends the connection.
+func (c *Client) Close() {
+	c.OnDeath = nil
+	c.fail()
+	unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	c.recv <- struct{}{} // nobody receives any more
+	unix.Close(c.fd)
+	c.fd = -1
+	<-c.recv
+}
+
+// fail ends all calls.
+func (c *Client) fail() {
+	first := !c.dead.Swap(true)
+	c.mu.Lock()
+	p := c.pending
+	c.pending = make(map[uint32]*call)
+	c.mu.Unlock()
+	for _, k := range p {
+		k.err = errno.ENOTCONN
+		close(k.done)
+	}
+	if first && c.OnDeath != nil {
+		c.OnDeath()
+	}
+}
+
+// Call makes one call and returns the body of its reply and at most maxFDs
+// descriptors, which the caller owns.
+func (c *Client) Call(e *Enc, maxFDs int) (Dec, []int, error) {
+	k := &call{done: make(chan struct{}), maxFDs: maxFDs}
+	err := c.run(e, k)
+	return Dec{B: k.body}, k.fds, err
+}
+
+// Stream makes a call whose reply may have many packets; sink gets each body
+// in order and must not keep it.
+func (c *Client) Stream(e *Enc, sink func(body []byte)) error {
+	return c.run(e, &call{done: make(chan struct{}), sink: sink})
+}
+
+func (c *Client) run(e *Enc, k *call) error {
+	if len(e.B) > MaxPacket {
+		return errno.E2BIG
+	}
+	c.mu.Lock()
+	if c.dead.Load() {
+		c.mu.Unlock()
+		return errno.ENOTCONN
+	}
+	for {
+		c.next++
+		if _, used := c.pending[c.next]; !used {
+			break
+		}
+	}
+	token := c.next
+	c.pending[token] = k
+	c.mu.Unlock()
+	e.B[0], e.B[1], e.B[2], e.B[3] = byte(token), byte(token>>8), byte(token>>16), byte(token>>24)
+	for {
+		err := sendPacket(c.fd, e.B, nil, 0)
+		if err == unix.EAGAIN {
+			pfd := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}
+			unix.Poll(pfd, -1)
+			continue
+		}
+		if err != nil {
+			c.fail()
+		}
+		break
+	}
+	for {
+		select {
+		case <-k.done:
+			return k.err
+		case c.recv <- struct{}{}:
+			for !isDone(k) {
+				if !c.receive() {
+					c.fail()
+				}
+			}
+			<-c.recv
+			return k.err
+		}
+	}
+}
+
+func isDone(k *call) bool {
+	select {
+	case <-k.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// receive takes one packet to the call it belongs to; false if the connection
+// is lost or the peer breaks the rules.
+func (c *Client) receive() bool {
+	if c.dead.Load() {
+		return false
+	}
+	bp := packets.Get().(*[]byte)
+	defer packets.Put(bp)
+	var fds [MaxFDs]int
+	n, nf, err := recvSpin(c.fd, *bp, &fds, spinFor)
+	if err != nil || n == 0 {
+		return false
+	}
+	r, ok := ParseReply((*bp)[:n])
+	c.mu.Lock()
+	k := c.pending[r.Token]
+	if ok = ok && k != nil && nf == int(r.Count) && nf <= k.maxFDs && !(r.More && k.sink == nil); ok && !r.More {
+		delete(c.pending, r.Token)
+	}
+	c.mu.Unlock()
+	if !ok {
+		for _, f := range fds[:nf] {
+			unix.Close(f)
+		}
+		return false
+	}
+	if nf > 0 {
+		k.fds = append(k.fds, fds[:nf]...)
+	}
+	if r.Errno != 0 {
+		k.err = errno.Errno(r.Errno)
+	} else if k.sink != nil {
+		k.sink(r.Body)
+	} else {
+		k.body = append([]byte(nil), r.Body...)
+	}
+	if !r.More {
+		close(k.done)
+	}
+	return true
+}
+
+// Server is the gofer's end of a lane: one goroutine receives and answers.
+type Server struct {
+	fd   int
+	out  Enc
+	busy bool
+	buf  []byte
+}
+
+// NewServer returns a server on a SOCK_SEQPACKET socket that it owns.
+func NewServer(fd int) *Server { return &Server{fd: fd} }
+
+// Next receives the next request; false at the end of the connection. The
+// request's arguments are valid until the next call.
+func (s *Server) Next() (Request, bool) {
+	if s.buf == nil {
+		s.buf = make([]byte, MaxPacket)
+	}
+	spin := time.Duration(0)
+	if s.busy {
+		spin = spinFor
+	}
+	for {
+		var fds [MaxFDs]int
+		n, nf, err := recvSpin(s.fd, s.buf, &fds, spin)
+		for _, f := range fds[:nf] { // none is ever asked for
+			unix.Close(f)
+		}
+		if err != nil || n == 0 {
+			return Request{}, false
+		}
+		s.busy = true
+		r, ok := ParseRequest(s.buf[:n])
+		if !ok {
+			if n < 4 || !s.Fail(r.Token, errno.EINVAL) {
+				return Request{}, false
+			}
+			continue
+		}
+		return r, true
+	}
+}
+
+// Fail answers with an error.
+func (s *Server) Fail(token uint32, err error) bool {
+	e, _ := errno.Of(errno.FromHost(err))
+	if e == 0 {
+		e = errno.EIO
+	}
+	return s.Send(token, uint16(e), false, nil, nil)
+}
+
+// Send sends one packet of a reply.
+func (s *Server) Send(token uint32, e uint16, more bool, body []byte, fds []int) bool {
+	s.out.B = s.out.B[:0]
+	s.out.StartReply(token, e, more, len(fds))
+	s.out.B = append(s.out.B, body...)
+	for {
+		err := sendPacket(s.fd, s.out.B, fds, 0)
+		if err == unix.EAGAIN {
+			unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}, -1)
+			continue
+		}
+		return err == nil
+	}
+}
+
+// Close closes the socket.
+func (s *Server) Close() { unix.Close(s.fd) }
+
+// Room is how much body fits a packet.
+const Room = MaxPacket - replyHeader
+
+func schedYield() { unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
