@@ -17,14 +17,11 @@ func spin(p *atomic.Uint32, v, n uint32) bool {
 	return spinWhile((*uint32)(unsafe.Pointer(p)), v, n)
 }
 
-// futexWait sleeps while *p == v, at most timeout nanoseconds (0: for ever).
-func futexWait(p *atomic.Uint32, v uint32, timeoutNs int64) {
-	var ts *unix.Timespec
-	if timeoutNs != 0 {
-		t := unix.NsecToTimespec(timeoutNs)
-		ts = &t
-	}
-	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 0, uintptr(v), uintptr(unsafe.Pointer(ts)), 0, 0)
+// futexWait sleeps while *p == v, and says whether timeoutNs passed.
+func futexWait(p *atomic.Uint32, v uint32, timeoutNs int64) bool {
+	ts := unix.NsecToTimespec(timeoutNs)
+	_, _, e := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 0, uintptr(v), uintptr(unsafe.Pointer(&ts)), 0, 0)
+	return e == unix.ETIMEDOUT
 }
 
 func futexWake(p *atomic.Uint32) {

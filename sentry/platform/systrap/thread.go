@@ -2,6 +2,7 @@ package systrap
 
 import (
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,6 +13,9 @@ import (
 
 // interruptSignal makes user code trap. Handlers run with every signal blocked.
 const interruptSignal = unix.SIGUSR1
+
+// deafSeconds is how long an interrupt may take.
+const deafSeconds = 10
 
 // channel is how the sentry reaches one stub thread: its pages and its socket.
 type channel struct {
@@ -112,14 +116,23 @@ func (t *Thread) await() {
 	if t.spinner.spin(t.s.p, &a.turn) {
 		return
 	}
-	for {
+	for deaf := 0; ; {
 		a.sentrySleep.Store(1)
 		if a.turn.Load() != turnStub || t.s.dead.Load() {
 			break
 		}
-		futexWait(&a.turn, turnStub, 0)
+		timedOut := futexWait(&a.turn, turnStub, int64(time.Second))
 		if a.turn.Load() != turnStub || t.s.dead.Load() {
 			break
+		}
+		// User code can make its thread miss the signal (by changing the mask
+		// in its signal frame, say). It must not become immortal by that.
+		if timedOut && t.intr.Load() {
+			if deaf++; deaf == deafSeconds {
+				t.s.kill("thread does not react to an interrupt")
+				break
+			}
+			t.signal()
 		}
 	}
 	a.sentrySleep.Store(0)
@@ -308,8 +321,12 @@ func canonical(v uint64) uint64 {
 func (t *Thread) Interrupt() {
 	t.intr.Store(true)
 	if t.inUser.Load() {
-		_ = unix.Tgkill(t.s.proc.pid, int(t.tid), interruptSignal)
+		t.signal()
 	}
+}
+
+func (t *Thread) signal() {
+	_ = unix.Tgkill(t.s.proc.pid, int(t.tid), interruptSignal)
 }
 
 // Release implements platform.Thread.
