@@ -2,7 +2,9 @@
 #include "../case.h"
 
 int main(void) {
-	MUST(mkdir("d", 0755)); MUST(mkfile("d/f", "x", 0644)); MUST(mkfile("g", "y", 0644));
+	MUST(mkdir("d", 0755));
+	MUST(mkfile("d/f", "x", 0644));
+	MUST(mkfile("g", "y", 0644));
 	int d = OK(open("d", O_RDONLY | O_DIRECTORY));
 	OK(openat(d, "f", O_RDONLY));
 	OK(openat(d, "../g", O_RDONLY));
@@ -15,7 +17,8 @@ int main(void) {
 	OK(openat(g, "", O_RDONLY));
 	int p = OK(open("d", O_PATH));
 	OK(openat(p, "f", O_RDONLY));
-	MUST(unlink("d/f")); MUST(rmdir("d"));
+	MUST(unlink("d/f"));
+	MUST(rmdir("d"));
 	OK(openat(d, "f", O_RDONLY));
 	OK(openat(d, "f", O_WRONLY | O_CREAT, 0600));
 	OK(openat(d, ".", O_RDONLY));

@@ -8,8 +8,11 @@ int main(void) {
 	SAY("");
 	OK(syscall(SYS_close_range, 8, 9, 4));
 	SAY("cloexec: %d %d %d", fcntl(8, F_GETFD), fcntl(9, F_GETFD), fcntl(10, F_GETFD));
-	OK(syscall(SYS_close_range, 7, 5, 0)); OK(syscall(SYS_close_range, 5, 7, 1)); OK(syscall(SYS_close_range, 100, ~0U, 0));
+	OK(syscall(SYS_close_range, 7, 5, 0));
+	OK(syscall(SYS_close_range, 5, 7, 1));
+	OK(syscall(SYS_close_range, 100, ~0U, 0));
 	OK(syscall(SYS_close_range, 3, ~0U, 2));
-	YES(fcntl(3, F_GETFD) == -1); YES(fcntl(12, F_GETFD) == -1);
+	YES(fcntl(3, F_GETFD) == -1);
+	YES(fcntl(12, F_GETFD) == -1);
 	return 0;
 }

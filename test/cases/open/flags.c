@@ -32,12 +32,14 @@ int main(void) {
 	OK(open("", O_RDONLY));
 	OK(open((char *)1, O_RDONLY));
 	char longname[300];
-	memset(longname, 'a', 299); longname[299] = 0;
+	memset(longname, 'a', 299);
+	longname[299] = 0;
 	OK(open(longname, O_RDONLY));
 	longname[255] = 0;
 	OK(open(longname, O_RDONLY | O_CREAT, 0600));
 	char *longpath = malloc(5000);
-	memset(longpath, '/', 4999); longpath[4999] = 0;
+	memset(longpath, '/', 4999);
+	longpath[4999] = 0;
 	OK(open(longpath, O_RDONLY));
 	longpath[4095] = 0;
 	OK(open(longpath, O_RDONLY));

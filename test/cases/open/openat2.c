@@ -7,8 +7,12 @@ static int o2(int dir, const char *p, unsigned long long flags, unsigned long lo
 }
 
 int main(void) {
-	MUST(mkdir("d", 0755)); MUST(mkfile("d/f", "x", 0644)); MUST(mkfile("g", "y", 0644));
-	MUST(symlink("f", "d/l")); MUST(symlink("/d/f", "d/abs")); MUST(symlink("../g", "d/up"));
+	MUST(mkdir("d", 0755));
+	MUST(mkfile("d/f", "x", 0644));
+	MUST(mkfile("g", "y", 0644));
+	MUST(symlink("f", "d/l"));
+	MUST(symlink("/d/f", "d/abs"));
+	MUST(symlink("../g", "d/up"));
 	int d = MUST(open("d", O_RDONLY));
 	OK(o2(d, "f", O_RDONLY, 0, 0));
 	OK(o2(d, "l", O_RDONLY, 0, RESOLVE_NO_SYMLINKS));
@@ -30,7 +34,10 @@ int main(void) {
 	OK(o2(d, "new2", O_WRONLY | O_CREAT, 010000, 0));
 	OK(o2(d, "f", 1ULL << 40, 0, 0));
 	OK(o2(d, "f", O_PATH | O_RDWR, 0, 0));
-	struct { struct open_how h; char more[8]; } big = {{O_RDONLY, 0, 0}, {0}};
+	struct {
+		struct open_how h;
+		char more[8];
+	} big = {{O_RDONLY, 0, 0}, {0}};
 	OK(syscall(SYS_openat2, d, "f", &big.h, sizeof big));
 	big.more[0] = 1;
 	OK(syscall(SYS_openat2, d, "f", &big.h, sizeof big));

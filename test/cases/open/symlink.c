@@ -5,7 +5,8 @@ int main(void) {
 	MUST(mkfile("f", "data", 0644));
 	MUST(symlink("f", "l"));
 	MUST(symlink("nowhere", "dangle"));
-	MUST(symlink("b", "a")); MUST(symlink("a", "b"));
+	MUST(symlink("b", "a"));
+	MUST(symlink("a", "b"));
 	OK(open("l", O_RDONLY));
 	OK(open("l", O_RDONLY | O_NOFOLLOW));
 	OK(open("l", O_RDONLY | O_NOFOLLOW | O_PATH));
@@ -15,7 +16,8 @@ int main(void) {
 	OK(open("dangle", O_WRONLY | O_CREAT | O_EXCL, 0600));
 	OK(open("dangle", O_WRONLY | O_CREAT, 0600));
 	OK(access("nowhere", F_OK));
-	MUST(mkdir("d", 0755)); MUST(symlink("d", "ld"));
+	MUST(mkdir("d", 0755));
+	MUST(symlink("d", "ld"));
 	OK(open("ld", O_RDONLY | O_DIRECTORY));
 	OK(open("ld", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
 	OK(open("ld/", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
@@ -23,7 +25,8 @@ int main(void) {
 	char from[16], to[16];
 	MUST(mkfile("c0", "end", 0644));
 	for (int i = 1; i <= 41; i++) {
-		snprintf(from, 16, "c%d", i); snprintf(to, 16, "c%d", i - 1);
+		snprintf(from, 16, "c%d", i);
+		snprintf(to, 16, "c%d", i - 1);
 		MUST(symlink(to, from));
 	}
 	OK(open("c40", O_RDONLY));

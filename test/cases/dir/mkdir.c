@@ -1,0 +1,63 @@
+// mkdir(2), rmdir(2).
+#include "../case.h"
+
+int main(void) {
+	OK(mkdir("d", 0755));
+	OK(mkdir("d", 0755));
+	OK(mkdir("d/", 0755));
+	OK(mkdir("e/", 0755));
+	OK(mkdir("x/y", 0755));
+	OK(mkdir("", 0755));
+	OK(mkdir("/", 0755));
+	OK(mkdir(".", 0755));
+	OK(mkdir("d/..", 0755));
+	MUST(mkfile("f", "x", 0644));
+	OK(mkdir("f", 0755));
+	OK(mkdir("f/x", 0755));
+	MUST(symlink("none", "l"));
+	OK(mkdir("l", 0755));
+	OK(mkdir("l/", 0755));
+	struct stat s;
+	umask(027);
+	OK(mkdir("m", 07777));
+	stat("m", &s);
+	SAY("%04o", s.st_mode & 07777);
+	stat("d", &s);
+	SAY("links %ld", (long)s.st_nlink);
+	MUST(mkdir("d/s", 0700));
+	stat("d", &s);
+	SAY("links %ld", (long)s.st_nlink);
+	OK(rmdir("d"));
+	OK(rmdir("d/s"));
+	OK(rmdir("d/."));
+	OK(rmdir("d/.."));
+	OK(rmdir("f"));
+	OK(rmdir("none"));
+	OK(rmdir("l"));
+	OK(rmdir("d/"));
+	OK(rmdir("/"));
+	OK(rmdir(""));
+	MUST(symlink("e", "le"));
+	OK(rmdir("le"));
+	OK(rmdir("le/"));
+	OK(chdir("e"));
+	OK(rmdir("../e"));
+	OK(mkdir("sub", 0700));
+	OK(open("x", O_CREAT | O_WRONLY, 0600));
+	char b[99];
+	OK(syscall(SYS_getcwd, b, 99));
+	OK(chdir(".."));
+	OK(open(".", O_RDONLY));
+	OK(rmdir("."));
+	char n[300];
+	memset(n, 'n', 256);
+	n[256] = 0;
+	OK(mkdir(n, 0700));
+	n[255] = 0;
+	OK(mkdir(n, 0700));
+	OK(mkdirat(-1, "q", 0700));
+	OK(unlinkat(AT_FDCWD, "m", AT_REMOVEDIR));
+	OK(unlinkat(AT_FDCWD, "f", AT_REMOVEDIR));
+	OK(unlinkat(AT_FDCWD, "f", 8));
+	return 0;
+}
