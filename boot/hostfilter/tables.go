@@ -40,6 +40,7 @@ func goRuntime() []Rule {
 		{Nr: unix.SYS_EPOLL_CREATE1, Name: "epoll_create1", Reason: "Go's poller"},
 		{Nr: unix.SYS_EPOLL_CTL, Name: "epoll_ctl", Reason: "Go's poller"},
 		{Nr: unix.SYS_EPOLL_PWAIT, Name: "epoll_pwait", Reason: "Go's poller"},
+		{Nr: unix.SYS_EPOLL_WAIT, Name: "epoll_wait", Reason: "pollers of host descriptors"},
 		{Nr: unix.SYS_EVENTFD2, Name: "eventfd2", Reason: "Go's poller"},
 		{Nr: unix.SYS_EXIT, Name: "exit", Reason: "threads end"},
 		{Nr: unix.SYS_EXIT_GROUP, Name: "exit_group", Reason: "the process ends"},
