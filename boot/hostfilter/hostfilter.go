@@ -12,6 +12,8 @@ import (
 	"sort"
 
 	"golang.org/x/sys/unix"
+
+	"redoubt.dev/redoubt/boot/bpf"
 )
 
 // Check compares one argument: (argument & Mask) == Val. A mask without high
@@ -50,18 +52,18 @@ const (
 func Assemble(rules []Rule, deny Action) ([]unix.SockFilter, error) {
 	rules = append([]Rule(nil), rules...)
 	sort.SliceStable(rules, func(i, j int) bool { return rules[i].Nr < rules[j].Nr })
-	var p program
-	p.load(offArch)
-	p.jumpUnless(unix.BPF_JEQ, unix.AUDIT_ARCH_X86_64, "deny")
-	p.load(offNr)
+	var p bpf.Program
+	p.Load(offArch)
+	p.JumpUnless(unix.BPF_JEQ, unix.AUDIT_ARCH_X86_64, "deny")
+	p.Load(offNr)
 	for i, r := range rules {
 		if i > 0 && rules[i-1].Nr == r.Nr {
 			return nil, fmt.Errorf("call %s is in the table twice", r.Name)
 		}
 		next := fmt.Sprintf("rule%d", i+1)
-		p.jumpUnless(unix.BPF_JEQ, r.Nr, next)
+		p.JumpUnless(unix.BPF_JEQ, r.Nr, next)
 		if len(r.Any) == 0 {
-			p.ret(unix.SECCOMP_RET_ALLOW)
+			p.Ret(unix.SECCOMP_RET_ALLOW)
 		}
 		for j, checks := range r.Any {
 			alt := fmt.Sprintf("rule%d.%d", i, j+1)
@@ -69,76 +71,30 @@ func Assemble(rules []Rule, deny Action) ([]unix.SockFilter, error) {
 				if c.Arg < 0 || c.Arg > 5 {
 					return nil, fmt.Errorf("call %s: argument %d does not exist", r.Name, c.Arg)
 				}
-				p.word(uint32(offArgs+8*c.Arg), uint32(c.Mask), uint32(c.Val), alt)
-				p.word(uint32(offArgs+8*c.Arg+4), uint32(c.Mask>>32), uint32(c.Val>>32), alt)
+				word(&p, uint32(offArgs+8*c.Arg), uint32(c.Mask), uint32(c.Val), alt)
+				word(&p, uint32(offArgs+8*c.Arg+4), uint32(c.Mask>>32), uint32(c.Val>>32), alt)
 			}
-			p.ret(unix.SECCOMP_RET_ALLOW)
-			p.label(alt)
+			p.Ret(unix.SECCOMP_RET_ALLOW)
+			p.Label(alt)
 		}
 		if len(r.Any) != 0 {
-			p.ret(uint32(deny))
+			p.Ret(uint32(deny))
 		}
-		p.label(next)
+		p.Label(next)
 	}
-	p.label("deny")
-	p.ret(uint32(deny))
-	return p.link()
+	p.Label("deny")
+	p.Ret(uint32(deny))
+	return p.Link()
 }
-
-// program is BPF under construction; jumps name labels until link.
-type program struct {
-	code   []unix.SockFilter
-	jumps  map[int]string
-	labels map[string]int
-}
-
-func (p *program) emit(code uint16, k uint32) {
-	p.code = append(p.code, unix.SockFilter{Code: code, K: k})
-}
-
-func (p *program) load(off uint32) { p.emit(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, off) }
-func (p *program) ret(k uint32)    { p.emit(unix.BPF_RET|unix.BPF_K, k) }
 
 // word checks one half of an argument; a zero mask needs no code.
-func (p *program) word(off, mask, val uint32, otherwise string) {
+func word(p *bpf.Program, off, mask, val uint32, otherwise string) {
 	if mask == 0 {
 		return
 	}
-	p.load(off)
+	p.Load(off)
 	if mask != ^uint32(0) {
-		p.emit(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, mask)
+		p.Emit(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, mask)
 	}
-	p.jumpUnless(unix.BPF_JEQ, val, otherwise)
-}
-
-// jumpUnless goes to the label if the comparison fails. The far jump is an
-// unconditional one, so tables of any size link.
-func (p *program) jumpUnless(op uint16, k uint32, to string) {
-	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_JMP | op | unix.BPF_K, Jt: 1, K: k})
-	if p.jumps == nil {
-		p.jumps = make(map[int]string)
-	}
-	p.jumps[len(p.code)] = to
-	p.emit(unix.BPF_JMP|unix.BPF_JA, 0)
-}
-
-func (p *program) label(name string) {
-	if p.labels == nil {
-		p.labels = make(map[string]int)
-	}
-	p.labels[name] = len(p.code)
-}
-
-func (p *program) link() ([]unix.SockFilter, error) {
-	if len(p.code) > unix.BPF_MAXINSNS {
-		return nil, fmt.Errorf("filter has %d instructions, the kernel takes %d", len(p.code), unix.BPF_MAXINSNS)
-	}
-	for at, name := range p.jumps {
-		to, ok := p.labels[name]
-		if !ok || to <= at {
-			return nil, fmt.Errorf("filter label %q does not lie ahead", name)
-		}
-		p.code[at].K = uint32(to - at - 1)
-	}
-	return p.code, nil
+	p.JumpUnless(unix.BPF_JEQ, val, otherwise)
 }
