@@ -1,0 +1,5 @@
+package vfs
+
+type asyncIO struct{}
+
+func (f *File) setAsync(fd int32, on bool) {}
