@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -112,14 +114,19 @@ func deleteContainer(cfg *config, id string, force bool) error {
 	c, err := loadContainer(cfg, id, true)
 	if err != nil {
 		if force && errors.Is(err, errNotExist) {
+			// What a killed creator left goes too.
+			if dir := filepath.Join(cfg.root, id); checkID(id) == nil {
+				_ = os.RemoveAll(dir)
+			}
 			return nil
 		}
-		if !force {
+		if !force || checkID(id) != nil {
 			return err
 		}
 		// A state that cannot be read: nothing but its directory is known.
-		c, err = newContainer(cfg, id)
-		if err != nil {
+		c = &container{dir: filepath.Join(cfg.root, id), lock: -1}
+		c.ID = id
+		if err := c.acquire(unix.LOCK_EX); err != nil {
 			return err
 		}
 		return c.remove()
