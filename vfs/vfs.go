@@ -134,7 +134,12 @@ type Inode interface {
 	ListXattr(ctx kctx.Ctx) ([]string, error)
 	RemoveXattr(ctx kctx.Ctx, name string) error
 
-	// Release is called when vfs drops its last dentry and open file of it.
+	// Release gives back one count: every Inode returned by Lookup, Create,
+	// Mkdir, Mknod, Symlink, Tmpfile or Super.Root carries one, and vfs releases
+	// it when the dentry made for it dies (open files hold their dentry). A
+	// file system whose inodes have several names, or that returns the same
+	// Inode again, counts under its own lock; one that makes an Inode per
+	// Lookup may free it at once.
 	Release()
 }
 
