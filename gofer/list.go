@@ -30,14 +30,14 @@ func (l *lister) room(n int) {
 	}
 }
 
-// list answers OpList: the directory asked for, completely, and then, breadth
-// first, directories below it as long as the limit on entries allows.
+// list answers OpList: the directory asked for with at most first entries, and
+// then, breadth first, directories below it with limit entries in all.
 func (t *tree) list(s *wire.Server, r wire.Request) bool {
-	limit := int(r.Args.U32())
+	first, limit := r.Args.U32(), int(r.Args.U32())
 	if !r.Args.End() || limit > wire.MaxList {
 		return s.Fail(r.Token, errno.EINVAL)
 	}
-	l := &lister{s: s, token: r.Token, ok: true, left: limit}
+	l := &lister{s: s, token: r.Token, ok: true, left: int(first)}
 	queue := []string{""}
 	for i := 0; i < len(queue) && l.ok; i++ {
 		sub := queue[i]
@@ -61,14 +61,17 @@ func (t *tree) list(s *wire.Server, r wire.Request) bool {
 			}
 			continue
 		}
-		queue = l.dir(fd, sub, queue, i == 0)
+		queue = l.dir(fd, sub, queue)
 		unix.Close(fd)
+		if i == 0 {
+			l.left = limit
+		}
 	}
 	return l.ok && s.Send(r.Token, 0, false, l.out.B, nil)
 }
 
 // dir sends one directory and appends its subdirectories to queue.
-func (l *lister) dir(fd int, sub string, queue []string, first bool) []string {
+func (l *lister) dir(fd int, sub string, queue []string) []string {
 	l.room(3 + len(sub))
 	l.out.U8(wire.ListDir)
 	l.out.Str(sub)
@@ -91,8 +94,7 @@ func (l *lister) dir(fd int, sub string, queue []string, first bool) []string {
 			if attrAt(fd, nm, &a) != nil {
 				return true // gone meanwhile
 			}
-			// Only directories below the first one may be cut short.
-			if l.left--; l.left < 0 && !first {
+			if l.left--; l.left < 0 {
 				return false
 			}
 			l.room(256 + len(nm) + len(a.Target))

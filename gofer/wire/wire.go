@@ -21,7 +21,7 @@ type Op uint8
 const (
 	OpStat        Op = 1 + iota // [] Attr
 	OpWalk                      // [names] Attr for each name that exists, in order; stops at the first that does not
-	OpList                      // [entries u32] directories with their entries: see Dir
+	OpList                      // [first, more u32] directories with their entries: see ListDir
 	OpOpen                      // [flags u32] Attr, and a descriptor
 	OpCreate                    // [mode, uid, gid u32] Attr, and a descriptor opened O_RDWR
 	OpMkdir                     // [mode, uid, gid u32] Attr

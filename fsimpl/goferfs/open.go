@@ -1,0 +1,359 @@
+package goferfs
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"redoubt.dev/redoubt/gofer/wire"
+	"redoubt.dev/redoubt/sentry/errno"
+	"redoubt.dev/redoubt/sentry/kctx"
+	"redoubt.dev/redoubt/sentry/pages"
+	"redoubt.dev/redoubt/vfs"
+)
+
+// fileData is what a regular file has while it is, or was lately, open: the
+// donated descriptors. All are kept while there is a user, so that an open
+// file can use their numbers without a lock.
+type fileData struct {
+	fds    [3]int // by access mode: O_RDONLY, O_WRONLY, O_RDWR; -1
+	users  int    // open file descriptions
+	mapped mappings
+	hf     *pages.HostFile
+	hfRW   bool
+
+	// Of the list of idle files, under Super.idle.mu.
+	prev, next *inode
+	idle       bool
+}
+
+func (i *inode) dataLocked() *fileData {
+	if d := i.data.Load(); d != nil {
+		return d
+	}
+	i.data.Store(&fileData{fds: [3]int{-1, -1, -1}})
+	return i.data.Load()
+}
+
+// fdForLocked returns a descriptor good for an access mode, or -1.
+func (d *fileData) fdForLocked(acc int) int {
+	if fd := d.fds[acc]; fd >= 0 {
+		return fd
+	}
+	return d.fds[unix.O_RDWR]
+}
+
+func (i *inode) anyFDLocked() int {
+	d := i.data.Load()
+	if d == nil {
+		return -1
+	}
+	for _, fd := range d.fds {
+		if fd >= 0 {
+			return fd
+		}
+	}
+	if d.hf != nil {
+		ro, _ := d.hf.Host()
+		return ro
+	}
+	return -1
+}
+
+func (i *inode) writeFDLocked() int {
+	d := i.data.Load()
+	if d == nil {
+		return -1
+	}
+	return d.fdForLocked(unix.O_WRONLY)
+}
+
+// donate gives i a descriptor; one too many is closed.
+func (i *inode) donate(acc, fd int) {
+	i.mu.Lock()
+	d := i.dataLocked()
+	if d.fds[acc] >= 0 {
+		unix.Close(fd)
+	} else {
+		d.fds[acc] = fd
+	}
+	idle := d.users == 0
+	i.mu.Unlock()
+	if idle {
+		i.fs.idle.add(i)
+	}
+}
+
+// use returns a descriptor for an access mode and counts a user.
+func (i *inode) use(acc int) (int, error) {
+	i.mu.Lock()
+	d := i.dataLocked()
+	d.users++
+	fd := d.fdForLocked(acc)
+	i.mu.Unlock()
+	i.fs.idle.remove(i)
+	if fd >= 0 {
+		return fd, nil
+	}
+	if err := i.fetchFD(acc); err != nil {
+		i.unuse()
+		return -1, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.data.Load().fdForLocked(acc), nil
+}
+
+// fetchFD asks the server for a descriptor of one access mode.
+func (i *inode) fetchFD(acc int) error {
+	if acc == unix.O_RDONLY && i.openAhead() {
+		return nil
+	}
+	p, err := i.path()
+	if err != nil {
+		return err
+	}
+	e := wire.NewRequest(wire.OpOpen, p)
+	e.U32(uint32(acc))
+	dec, fds, err := i.fs.lane.Call(e, 1)
+	if err != nil {
+		return err
+	}
+	if len(fds) != 1 {
+		return errno.EIO
+	}
+	return i.accept(&dec, acc, fds[0])
+}
+
+// accept checks that a donated descriptor is of this very file.
+func (i *inode) accept(dec *wire.Dec, acc, fd int) error {
+	var a wire.Attr
+	dec.Attr(&a)
+	if dec.Bad || a.Mode&unix.S_IFMT != unix.S_IFREG {
+		unix.Close(fd)
+		return errno.EIO
+	}
+	if !i.same(&a) {
+		unix.Close(fd)
+		return errno.ESTALE
+	}
+	i.donate(acc, fd)
+	return nil
+}
+
+// unuse drops a user. The last one closes what could write and leaves what
+// can only read for the next open.
+func (i *inode) unuse() {
+	i.mu.Lock()
+	d := i.data.Load()
+	d.users--
+	idle := d.users == 0
+	if idle {
+		if fd := i.anyFDLocked(); i.dirty && fd >= 0 {
+			i.refreshLocked(fd)
+		}
+		for _, acc := range []int{unix.O_WRONLY, unix.O_RDWR} {
+			if d.fds[acc] >= 0 {
+				unix.Close(d.fds[acc])
+				d.fds[acc] = -1
+			}
+		}
+		i.unmapLocked()
+		idle = d.fds[0] >= 0
+	}
+	i.mu.Unlock()
+	if idle {
+		i.fs.idle.add(i)
+	}
+}
+
+// closeIdle closes the descriptors if there is no user.
+func (i *inode) closeIdle() {
+	i.fs.idle.remove(i)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	d := i.data.Load()
+	if d == nil || d.users > 0 {
+		return
+	}
+	if fd := i.anyFDLocked(); i.dirty && fd >= 0 {
+		i.refreshLocked(fd)
+	}
+	for n, fd := range d.fds {
+		if fd >= 0 {
+			unix.Close(fd)
+			d.fds[n] = -1
+		}
+	}
+	i.unmapLocked()
+}
+
+// idleFiles is the list of files that have a descriptor and no user, oldest
+// first. Its lock is a leaf.
+type idleFiles struct {
+	mu         sync.Mutex
+	head, tail *inode
+	n          int
+}
+
+// idleLimit bounds descriptors kept for files that nobody has open.
+const idleLimit = 192
+
+func (l *idleFiles) add(i *inode) {
+	var victim *inode
+	l.mu.Lock()
+	d := i.data.Load()
+	if d != nil && !d.idle {
+		d.idle, d.prev, d.next = true, l.tail, nil
+		if l.tail != nil {
+			l.tail.data.Load().next = i
+		} else {
+			l.head = i
+		}
+		l.tail = i
+		if l.n++; l.n > idleLimit {
+			victim = l.head
+		}
+	}
+	l.mu.Unlock()
+	if victim != nil {
+		victim.closeIdle()
+	}
+}
+
+func (l *idleFiles) remove(i *inode) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := i.data.Load()
+	if d == nil || !d.idle {
+		return
+	}
+	if d.prev != nil {
+		d.prev.data.Load().next = d.next
+	} else {
+		l.head = d.next
+	}
+	if d.next != nil {
+		d.next.data.Load().prev = d.prev
+	} else {
+		l.tail = d.prev
+	}
+	d.idle, d.prev, d.next = false, nil, nil
+	l.n--
+}
+
+func (l *idleFiles) drop() {
+	for {
+		l.mu.Lock()
+		i := l.head
+		l.mu.Unlock()
+		if i == nil {
+			return
+		}
+		i.closeIdle()
+	}
+}
+
+// opensBeforeAhead is how many files of a directory are opened one by one
+// before the ones that follow in its listing are opened along.
+const opensBeforeAhead = 4
+
+// openAhead opens i together with the regular files behind it in its
+// directory's listing, if the directory is being read through. It says
+// whether i has its descriptor now.
+func (i *inode) openAhead() bool {
+	s := i.fs
+	if !s.exclusive {
+		return false
+	}
+	s.mu.Lock()
+	dir := i.parent
+	if i.gone || dir == nil {
+		s.mu.Unlock()
+		return false
+	}
+	dir.dir.opens++
+	if dir.dir.opens <= opensBeforeAhead || dir.dir.listing == nil {
+		s.mu.Unlock()
+		return false
+	}
+	p, ok := dir.pathLocked()
+	l := dir.dir.listing
+	at := -1
+	for k := range l {
+		if l[k].name == i.name {
+			at = k
+			break
+		}
+	}
+	files := []*inode{i}
+	names := []string{i.name}
+	for k := at + 1; at >= 0 && k < len(l) && len(files) < wire.MaxFDs && k < at+4*wire.MaxFDs; k++ {
+		f := dir.dir.kids[l[k].name]
+		if f == nil || l[k].typ != unix.DT_REG || f.parent != dir || f.mode.Load()&0444 == 0 {
+			continue
+		}
+		f.mu.Lock()
+		have := f.anyFDLocked() >= 0
+		f.mu.Unlock()
+		if !have {
+			files = append(files, f)
+			names = append(names, f.name)
+		}
+	}
+	s.mu.Unlock()
+	if !ok || len(files) < 2 {
+		return false
+	}
+	e := wire.NewRequest(wire.OpOpenMany, p)
+	for _, n := range names {
+		e.Str(n)
+	}
+	dec, fds, err := s.lane.Call(e, wire.MaxFDs)
+	if err != nil {
+		return false
+	}
+	done := false
+	for k, f := range files {
+		if len(fds) == 0 || dec.Bad || len(dec.B) == 0 {
+			break
+		}
+		if dec.U8() != 1 {
+			continue
+		}
+		fd := fds[0]
+		fds = fds[1:]
+		if f.accept(&dec, unix.O_RDONLY, fd) == nil && k == 0 {
+			done = true
+		}
+	}
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+	return done
+}
+
+// Open implements vfs.Inode.
+func (i *inode) Open(ctx kctx.Ctx, d *vfs.Dentry, flags uint32) (vfs.FileOps, error) {
+	switch i.mode.Load() & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return &dirFile{i: i}, nil
+	case unix.S_IFREG:
+	case unix.S_IFLNK:
+		return nil, errno.ELOOP
+	default:
+		return nil, errno.ENXIO
+	}
+	acc := int(flags & unix.O_ACCMODE)
+	if acc == unix.O_ACCMODE {
+		acc = unix.O_RDWR
+	}
+	if i.fs.readOnly && acc != unix.O_RDONLY {
+		return nil, errno.EROFS
+	}
+	fd, err := i.use(acc)
+	if err != nil {
+		return nil, err
+	}
+	return &file{i: i, fd: fd, acc: acc}, nil
+}
