@@ -93,6 +93,7 @@ func Sentry(network bool) []Rule {
 		{Nr: unix.SYS_GETRUSAGE, Name: "getrusage", Reason: "accounting of the sandbox"},
 		{Nr: unix.SYS_IOCTL, Name: "ioctl", Any: eq(1, unix.TCGETS, unix.TCSETS, unix.TCSETSW, unix.TCSETSF,
 			unix.TIOCGWINSZ, unix.TIOCSWINSZ, unix.TIOCINQ, unix.TIOCOUTQ, unix.TCFLSH, unix.TCSBRK, unix.FICLONE), Reason: "terminals of stdio; what is readable; reflinks"},
+		{Nr: unix.SYS_KILL, Name: "kill", Reason: "ending stub processes, all in own pid namespace"},
 		{Nr: unix.SYS_LSEEK, Name: "lseek", Reason: "donated files and stdio"},
 		{Nr: unix.SYS_MEMFD_CREATE, Name: "memfd_create", Reason: "guest memory"},
 		{Nr: unix.SYS_MREMAP, Name: "mremap", Reason: "windows on guest memory"},
