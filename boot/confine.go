@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 
@@ -72,7 +73,11 @@ func dropPrivileges(keep []uintptr) error {
 }
 
 func allThreads(nr, a1, a2, a3 uintptr) error {
-	if _, _, e := syscall.AllThreadsSyscall6(nr, a1, a2, a3, 0, 0, 0); e != 0 {
+	_, _, e := syscall.AllThreadsSyscall6(nr, a1, a2, a3, 0, 0, 0)
+	if e == syscall.ENOTSUP {
+		return errors.New("this binary was built with cgo; build it with CGO_ENABLED=0")
+	}
+	if e != 0 {
 		return e
 	}
 	return nil
