@@ -58,6 +58,12 @@ type Mapping interface {
 }
 
 // Mappable is an object that can be mapped into address spaces.
+//
+// mm calls it with Space.mu held (only RemoveMapping comes without), so its
+// methods may take the object's own locks and pages locks, must not call
+// Invalidate, and must not touch user memory. Whoever calls Invalidate must
+// hold no lock that these methods take: change the size first, then copy the
+// list of mappings, unlock, and invalidate. Mappables are compared with ==.
 type Mappable interface {
 	// AddMapping is told that [ar) of m maps offsets from off; writable says
 	// that m is shared and may be written (F_SEAL_WRITE, ETXTBSY).

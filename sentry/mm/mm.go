@@ -43,7 +43,10 @@ type FileRef interface {
 // ThreadSource is a Ctx that can say which stub thread of its own space it
 // holds outside Switch: operations that must take effect at once use it. It
 // returns nil if there is none.
-type ThreadSource interface{ PlatformThread() platform.Thread }
+type ThreadSource interface {
+	// PlatformThread returns nil unless the caller runs in s.
+	PlatformThread(s *Space) platform.Thread
+}
 
 // FaultError is an access that ends in a signal.
 type FaultError struct{ Signo, Code int32 }
@@ -53,17 +56,17 @@ func (e *FaultError) Error() string { return "fault" }
 // Space is one address space. It implements usermem.IO.
 type Space struct {
 	// Immutable.
-	id   uint64
-	p    platform.Platform
-	ps   platform.Space
-	mem  *pages.Memory
-	max  uint64 // first address user code may not use
-	born bornFrom
+	id  uint64
+	p   platform.Platform
+	ps  platform.Space
+	mem *pages.Memory
+	max uint64 // first address user code may not use
 
 	// users counts tasks and other openers.
 	users atomic.Int32
 	// pins counts callers that hold host memory of pieces without the lock.
-	pins atomic.Int32
+	pins    atomic.Int32
+	peakRSS atomic.Uint64
 
 	mu     lock.RWMutex[lock.SpaceMu]
 	areas  areaSet
@@ -75,6 +78,11 @@ type Space struct {
 	// trash has mappings to tell their files about after unlocking.
 	trash []*area
 
+	// changes counts what faults did, to notice that one did nothing.
+	changes   uint64
+	lastFault faultCount
+	lazy      []lazyArea
+
 	layout   layout
 	brk      memmap.Range
 	heapRes  memmap.Range // memory kept for the heap to grow into
@@ -83,14 +91,6 @@ type Space struct {
 	stats    stats
 	exec     execInfo
 }
-
-// bornFrom says how a space came to be (for tests and logs).
-type bornFrom uint8
-
-const (
-	bornEmpty bornFrom = iota
-	bornFork
-)
 
 type fileRange struct {
 	f memmap.File

@@ -161,6 +161,19 @@ func (m *Memory) IncRef(r memmap.Range) {
 	}
 }
 
+// IncRefs is IncRef of several ranges.
+func (m *Memory) IncRefs(rs []memmap.Range) {
+	m.mu.Lock()
+	ok := true
+	for _, r := range rs {
+		ok = m.mu.refs.add(r, 1, nil) && ok
+	}
+	m.mu.Unlock()
+	if !ok {
+		panic("pages: IncRefs of a range without references")
+	}
+}
+
 // DecRef implements memmap.File.
 func (m *Memory) DecRef(r memmap.Range) {
 	m.mu.Lock()
@@ -281,6 +294,31 @@ func (m *Memory) Copy(dst uint64, src []byte) error {
 		src = src[n:]
 	}
 	return nil
+}
+
+// TouchedBytes is the sum of Touched.
+func (m *Memory) TouchedBytes(r memmap.Range) (n uint64) {
+	for _, t := range m.Touched(r) {
+		n += t.Len()
+	}
+	return n
+}
+
+// Commit allocates the pages of r.
+func (m *Memory) Commit(r memmap.Range) error {
+	return errno.FromHost(unix.Fallocate(m.rw, unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len())))
+}
+
+// NextTouched returns the first offset in r that holds a page, or r.End.
+func (m *Memory) NextTouched(r memmap.Range) uint64 {
+	if r.Len() == 0 {
+		return r.End
+	}
+	d, err := unix.Seek(m.ro, int64(r.Start), unix.SEEK_DATA)
+	if err != nil {
+		return r.End
+	}
+	return min(uint64(d)&^pageMask, r.End)
 }
 
 // Usage is how many bytes of the file the host holds.
