@@ -32,16 +32,11 @@ func (f *file) Read(ctx kctx.Ctx, _ *vfs.File, dst *usermem.Buf, off *int64) (in
 	return n, errno.FromHost(err)
 }
 
-// Write implements vfs.FileOps.
+// Write implements vfs.FileOps. vfs syncs for O_SYNC.
 func (f *file) Write(ctx kctx.Ctx, vf *vfs.File, src *usermem.Buf, off *int64) (int64, error) {
 	fl, rwf := vf.Flags(), 0
 	if fl&unix.O_APPEND != 0 {
 		rwf |= unix.RWF_APPEND
-	}
-	if fl&unix.O_SYNC == unix.O_SYNC {
-		rwf |= unix.RWF_SYNC
-	} else if fl&unix.O_DSYNC != 0 {
-		rwf |= unix.RWF_DSYNC
 	}
 	n, err := src.WithBlocks(min(src.Len(), maxIO), false, func(b [][]byte) (int64, error) {
 		n, err := hostIO(unix.SYS_PWRITEV2, f.fd, b, *off, rwf)
