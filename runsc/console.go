@@ -27,9 +27,9 @@ func isTerminal(fd int) bool {
 	return err == nil
 }
 
-// newPTY makes a host terminal for an engine. The replica is raw, because the
-// guest has a terminal of its own, with its own line discipline, and bytes are
-// pumped between the two.
+// newPTY makes a host terminal for an engine. The guest gets a terminal of its
+// own, with its own line discipline; the sandbox makes this one raw and pumps
+// bytes between the two.
 func newPTY(size *specs.Box) (master, replica int, err error) {
 	master, err = unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -41,11 +41,6 @@ func newPTY(size *specs.Box) (master, replica int, err error) {
 	if err != nil {
 		unix.Close(master)
 		return -1, -1, fmt.Errorf("opening the terminal: %w", err)
-	}
-	if _, err := makeRaw(replica); err != nil {
-		unix.Close(master)
-		unix.Close(replica)
-		return -1, -1, err
 	}
 	if size != nil && size.Height != 0 {
 		unix.IoctlSetWinsize(replica, unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)})
@@ -61,24 +56,6 @@ func ptsName(master int) string {
 	return "/dev/pts/" + strconv.Itoa(n)
 }
 
-// makeRaw is cfmakeraw(3). It returns the settings to go back to.
-func makeRaw(fd int) (*unix.Termios, error) {
-	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	if err != nil {
-		return nil, fmt.Errorf("reading the terminal's settings: %w", err)
-	}
-	t := *old
-	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-	t.Oflag &^= unix.OPOST
-	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
-	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
-	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &t); err != nil {
-		return nil, fmt.Errorf("making the terminal raw: %w", err)
-	}
-	return old, nil
-}
-
 func terminalStdio(index, fd int) boot.Stdio {
 	st := boot.Stdio{Terminal: true, TTY: index}
 	if ws, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
@@ -87,10 +64,11 @@ func terminalStdio(index, fd int) boot.Stdio {
 	return st
 }
 
-// rawTerminal puts the caller's terminal into raw mode for as long as a guest
-// uses it, and tells about new sizes. The returned function undoes both.
-func rawTerminal(resize func(rows, cols uint16)) func() {
-	old, err := makeRaw(0)
+// lendTerminal tells the sandbox, which makes the caller's terminal raw while a
+// guest uses it, about new sizes. The returned function puts the terminal back
+// as it is now, whatever became of the sandbox.
+func lendTerminal(resize func(rows, cols uint16)) func() {
+	old, err := unix.IoctlGetTermios(0, unix.TCGETS)
 	if err != nil {
 		return func() {}
 	}
@@ -105,7 +83,7 @@ func rawTerminal(resize func(rows, cols uint16)) func() {
 	}()
 	return func() {
 		signal.Stop(ch)
-		unix.IoctlSetTermios(0, unix.TCSETS, old)
+		unix.IoctlSetTermios(0, unix.TCSETSW, old)
 	}
 }
 

@@ -39,6 +39,13 @@ func cmdDo(cfg *config, args []string) error {
 		return err
 	}
 	defer func() { s.kill() }()
+	stop := func() {}
+	if isTerminal(0) && isTerminal(1) && isTerminal(2) {
+		stop = lendTerminal(func(rows, cols uint16) {
+			s.boot.conn.Notify("resize", boot.ProcessRef{ID: s.args.ID, Rows: rows, Cols: cols})
+		})
+	}
+	defer func() { stop() }()
 	if err := func() error {
 		spec, err := doSpec(root, cwd, host, uid, gid, env, volumes, argv)
 		if err != nil {
@@ -65,23 +72,15 @@ func cmdDo(cfg *config, args []string) error {
 	}(); err != nil {
 		return notFoundStatus(err)
 	}
-	stop := func() {}
-	if s.args.Stdio.Terminal {
-		stop = rawTerminal(func(rows, cols uint16) {
-			s.boot.conn.Notify("resize", boot.ProcessRef{ID: s.args.ID, Rows: rows, Cols: cols})
-		})
-	}
 	unforward := forward(func(sig int32) {
 		s.boot.conn.Notify("signal", boot.ProcessRef{ID: s.args.ID, Sig: sig})
 	})
 	defer unforward()
 	err = s.boot.conn.Call("start", boot.ProcessRef{ID: s.args.ID}, nil)
 	if err != nil {
-		stop()
 		return notFoundStatus(s.explain(err))
 	}
 	st, err := s.waitResult()
-	stop()
 	if err != nil {
 		return err
 	}

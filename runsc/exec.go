@@ -227,6 +227,11 @@ func execProcess(cfg *config, o *execOpts, id string, argv []string) error {
 		return err
 	}
 	var started boot.ProcessRef
+	if p.Terminal && o.consoleSocket == "" {
+		defer lendTerminal(func(rows, cols uint16) {
+			conn.Notify("resize", boot.ProcessRef{ID: id, PID: started.PID, Rows: rows, Cols: cols})
+		})()
+	}
 	err = conn.Call("exec", boot.ExecArgs{ID: id, Process: p, Stdio: s.args.Stdio}, &started, s.fds...)
 	for _, fd := range s.own {
 		unix.Close(fd)
@@ -264,12 +269,6 @@ func execProcess(cfg *config, o *execOpts, id string, argv []string) error {
 			return err
 		}
 	}
-	stop := func() {}
-	if p.Terminal && o.consoleSocket == "" {
-		stop = rawTerminal(func(rows, cols uint16) {
-			conn.Notify("resize", boot.ProcessRef{ID: id, PID: started.PID, Rows: rows, Cols: cols})
-		})
-	}
 	unforward := forward(func(sig int32) {
 		conn.Notify("signal", boot.ProcessRef{ID: id, PID: started.PID, Sig: sig})
 	})
@@ -285,7 +284,6 @@ func execProcess(cfg *config, o *execOpts, id string, argv []string) error {
 	}
 	var st boot.ExitStatus
 	err = conn.Call("wait", boot.ProcessRef{ID: id, PID: started.PID}, &st)
-	stop()
 	if isDisconnect(err) {
 		// The container ended under the process.
 		return &exitError{code: 137}

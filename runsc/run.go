@@ -47,6 +47,14 @@ func cmdRun(cfg *config, args []string) error {
 		return err
 	}
 	o.foreground = !o.detach && o.consoleSocket == ""
+	var s *sandbox
+	if o.foreground && isTerminal(0) {
+		defer lendTerminal(func(rows, cols uint16) {
+			if s != nil {
+				s.boot.conn.Notify("resize", boot.ProcessRef{ID: id, Rows: rows, Cols: cols})
+			}
+		})()
+	}
 	c, s, err := createContainer(cfg, id, o)
 	if err != nil {
 		return notFoundStatus(err)
@@ -60,13 +68,6 @@ func cmdRun(cfg *config, args []string) error {
 		c.release()
 		return nil
 	}
-	stop := func() {}
-	if s.args.Stdio.Terminal && o.foreground {
-		stop = rawTerminal(func(rows, cols uint16) {
-			s.boot.conn.Notify("resize", boot.ProcessRef{ID: id, Rows: rows, Cols: cols})
-		})
-	}
-	defer stop()
 	unforward := forward(func(sig int32) {
 		s.boot.conn.Notify("signal", boot.ProcessRef{ID: id, Sig: sig})
 	})
@@ -78,8 +79,6 @@ func cmdRun(cfg *config, args []string) error {
 	}
 	c.release()
 	st, err := s.waitResult()
-	stop()
-	stop = func() {}
 	if err != nil {
 		if words := tail(c.dir + "/" + sandboxLog); words != "" {
 			err = fmt.Errorf("%w\n%s", err, words)
