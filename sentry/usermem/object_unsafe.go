@@ -51,3 +51,7 @@ func PutSlice[T any](io IO, addr uint64, v []T) error {
 	}
 	return nil
 }
+
+// AsBytes views a fixed-size value without pointers as bytes, as user memory
+// holds it.
+func AsBytes[T any](v *T) []byte { return asBytes(v) }
