@@ -141,3 +141,23 @@ func (s *System) anonFile(cr *creds.Credentials, i *anonInode, ops FileOps, flag
 	s.anon.IncRef()
 	return newFile(s, cr, Path{s.anon, d}, ops, flags)
 }
+
+// KernelMount mounts fs nowhere, for files without names that need a real file
+// system behind them (memfd_create(2), System V shared memory).
+func (s *System) KernelMount(fs Super) *Mount {
+	sb := s.superFor(fs)
+	s.mountMu.Lock()
+	defer s.mountMu.Unlock()
+	return s.newMount(sb, sb.root, fs.Type().Name(), 0)
+}
+
+// NewUnlinkedFile opens inode, whose count it takes over, by a name that is
+// shown but exists in no directory ("memfd:x").
+func NewUnlinkedFile(ctx kctx.Ctx, m *Mount, name string, inode Inode, flags uint32) (*File, error) {
+	s := m.sys
+	d := s.dcache.newDentry(m.sb, m.root, name, inode)
+	d.setFlag(dRemoved)
+	defer d.DecRef()
+	mode, _, _ := inode.Attr()
+	return s.openInode(ctx, m, d, mode&typeMask, flags)
+}
