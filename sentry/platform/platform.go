@@ -120,3 +120,39 @@ type Event struct {
 	ErrNo  uint64 // hardware error code, for the signal frame
 	Addr   uint64 // fault address, or instruction for EventSignal
 }
+
+// Patcher is implemented by Spaces that can replace system-call instructions
+// of user code by jumps that need no host trap. It is optional: without SetText
+// nothing is patched.
+type Patcher interface {
+	// SetText gives the space access to its text; nil ends patching.
+	SetText(Text)
+	// Patches lists what is patched now. Whoever copies the memory of a space
+	// (fork, checkpoint) gives the list to the copy with SetPatches, before
+	// user code runs there.
+	Patches() []Patch
+	SetPatches([]Patch) error
+	// PatchRange is the user address range that patched code reads. Nothing
+	// of the guest's may be mapped there; it is not listed among its mappings.
+	PatchRange() (start, end uint64)
+}
+
+// Patch is one replaced instruction sequence. Its meaning is the platform's.
+type Patch struct {
+	Index uint32
+	Kind  uint32
+	Addr  uint64
+	Value uint32
+}
+
+// Text is how a Space reads and replaces instructions; mm implements it. It is
+// called from Switch, with no lock held.
+type Text interface {
+	// ReadText copies bytes at addr that are mapped executable, returns how many.
+	ReadText(addr uint64, b []byte) int
+	// PatchText replaces old by new at addr if these bytes are still there, in
+	// a page that is private to this address space, and has the new page
+	// mapped (Map, not yet flushed). Only private mappings that are executable
+	// and not writable are patched; all else returns false.
+	PatchText(addr uint64, old, new []byte) bool
+}

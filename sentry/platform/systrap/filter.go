@@ -71,10 +71,11 @@ const (
 	dataArgs = 16
 )
 
-// buildFilter compiles rules for the stub. Anything that is not at one of its
-// instructions traps; a permitted instruction with refused arguments kills,
-// so that SIGSYS never comes while descriptors are open.
-func buildFilter(stub []byte) ([]unix.SockFilter, error) {
+// fastEntry is the address of the stub's entry for patched calls.
+var fastEntry uint64
+
+// symbols returns the stub's symbols.
+func symbols(stub []byte) (map[string]uint64, error) {
 	f, err := elf.NewFile(bytes.NewReader(stub))
 	if err != nil {
 		return nil, fmt.Errorf("reading the stub: %w", err)
@@ -86,6 +87,20 @@ func buildFilter(stub []byte) ([]unix.SockFilter, error) {
 	addr := map[string]uint64{}
 	for _, s := range syms {
 		addr[s.Name] = s.Value
+	}
+	return addr, nil
+}
+
+// buildFilter compiles rules for the stub. Anything that is not at one of its
+// instructions traps; a permitted instruction with refused arguments kills,
+// so that SIGSYS never comes while descriptors are open.
+func buildFilter(stub []byte) ([]unix.SockFilter, error) {
+	addr, err := symbols(stub)
+	if err != nil {
+		return nil, err
+	}
+	if fastEntry = addr["fast_entry"]; fastEntry == 0 {
+		return nil, fmt.Errorf("stub has no symbol fast_entry")
 	}
 
 	const (

@@ -62,15 +62,15 @@ func (x *xstate) initial() []byte {
 // it harms only the process that lied.
 func (t *Thread) fpFrame(x *xstate) []byte {
 	fp := int(t.a.fp)
-	if fp < 4096 || fp%64 != 0 || fp+x.size+4 > areaSize {
-		fp = (areaSize - x.size - 64) &^ 63
+	if fp < 4096 || fp%64 != 0 || fp+x.size+4 > altTop {
+		fp = (altTop - x.size - 64) &^ 63
 	}
 	return t.mem[fp : fp+x.size+4]
 }
 
 // FPState implements platform.Thread.
 func (t *Thread) FPState() []byte {
-	if !t.boot() {
+	if !t.boot() || !t.deepen() {
 		return nil
 	}
 	x := t.s.p.xstate.Load()
@@ -97,7 +97,7 @@ func (x *xstate) clean(b []byte) {
 
 // SetFPState implements platform.Thread.
 func (t *Thread) SetFPState(data []byte) error {
-	if !t.boot() {
+	if !t.boot() || !t.deepen() {
 		return errDied
 	}
 	x := t.s.p.xstate.Load()

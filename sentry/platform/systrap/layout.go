@@ -8,11 +8,14 @@ import (
 
 // The constants and structures of stub/layout.h, which explains them.
 const (
-	maxAddr  = 0x7ff600000000
-	stubBase = 0x7ff800000000
-	cmdBase  = 0x7ff810000000
-	areaBase = 0x7ff820000000
-	confBase = 0x7ff800100000
+	maxAddr   = 0x7ff600000000
+	stubBase  = 0x7ff800000000
+	cmdBase   = 0x7ff810000000
+	areaBase  = 0x7ff820000000
+	confBase  = 0x7ff800100000
+	trampBase = 0x7ff808000000
+	// tableAddr is in user space: see patch.go.
+	tableAddr = 0x60000
 
 	maxThreads = 4096
 	areaSize   = 1 << 15
@@ -21,9 +24,12 @@ const (
 	slotOps    = 50
 	maxFDs     = 8
 
-	cmdBytes   = slots * slotSize
-	cmdRegion  = maxThreads * cmdBytes
-	areaRegion = maxThreads * areaSize
+	cmdBytes    = slots * slotSize
+	cmdRegion   = maxThreads * cmdBytes
+	areaRegion  = maxThreads * areaSize
+	trampRegion = 0x8000
+	fastStack   = 8192
+	altTop      = areaSize - fastStack
 
 	turnStub   = 0
 	turnSentry = 1
@@ -32,6 +38,13 @@ const (
 	cmdGate   = 2
 	cmdPlain  = 4
 	cmdExit   = 8
+	cmdDeep   = 16
+
+	sigFast    = 256
+	sigDeep    = 257
+	sigFastInt = 258
+
+	pageSize = 4096
 
 	cloneFlags = 0x150b00
 )
@@ -55,7 +68,8 @@ type area struct {
 	trapNo      uint64
 	errCode     uint64
 	arch        uint32
-	frame, fp   uint32
+	fp          uint32
+	deferred    uint32
 	_           [17]uint32
 	regs        arch.Regs
 	_           [5]uint64

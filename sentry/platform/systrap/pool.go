@@ -151,7 +151,7 @@ func (z *zygote) read() {
 
 // fork makes a new stub process.
 func (z *zygote) fork() (*proc, error) {
-	fd, err := memfd("space", nil, cmdRegion+areaRegion)
+	fd, err := memfd("space", nil, cmdRegion+areaRegion+trampRegion+pageSize)
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,20 @@ func unmapArea(mem *[areaSize]byte, cmd *[slots]slot) {
 	unmapShared(unsafe.Pointer(cmd), cmdBytes)
 }
 
+// trampPages are the trampolines of a space and, behind them, the table of
+// their addresses that patched code jumps through.
+type trampPages struct {
+	code  [maxPatches][trampSize]byte
+	table [maxPatches]atomic.Uint64
+}
+
+func mapTramp(fd int) (*trampPages, error) {
+	p, err := mapShared(fd, cmdRegion+areaRegion, unsafe.Sizeof(trampPages{}))
+	return (*trampPages)(p), err
+}
+
+func unmapTramp(p *trampPages) { unmapShared(unsafe.Pointer(p), unsafe.Sizeof(*p)) }
+
 func areaOf(mem *[areaSize]byte) *area { return (*area)(unsafe.Pointer(mem)) }
 
 // startStub forks and makes the child run the program in exe with ctl as its

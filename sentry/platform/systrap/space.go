@@ -48,6 +48,14 @@ type Space struct {
 
 	leadMu sync.Mutex // the leader's channel
 
+	// patching keeps threads out of user code while text is changed under
+	// patchMu; patches is replaced as a whole.
+	patching atomic.Bool
+	patchMu  sync.Mutex
+	text     platform.Text
+	tramp    *trampPages
+	patches  atomic.Pointer[patchTable]
+
 	threads struct {
 		sync.Mutex
 		live     map[*Thread]struct{}
@@ -266,8 +274,12 @@ func (s *Space) died() {
 // NewThread implements platform.Space.
 func (s *Space) NewThread() (platform.Thread, error) {
 	t, i, err := s.takeThread()
-	if t != nil || err != nil {
-		return t, err
+	if err != nil {
+		return nil, err
+	}
+	if t != nil {
+		t.intr.Store(false)
+		return t, t.SetFPState(nil)
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -308,10 +320,6 @@ func (s *Space) takeThread() (*Thread, int, error) {
 	if n := len(th.idle); n > 0 {
 		t := th.idle[n-1]
 		th.idle = th.idle[:n-1]
-		t.intr.Store(false)
-		if err := t.SetFPState(nil); err != nil {
-			return nil, 0, err
-		}
 		return t, 0, nil
 	}
 	// The end of a thread's socket is the one proof that it has gone.
@@ -373,6 +381,13 @@ func (s *Space) Release() {
 		t.drop()
 	}
 	th.idle, th.leaving = nil, nil
+	s.patchMu.Lock()
+	if s.tramp != nil {
+		unmapTramp(s.tramp)
+		s.tramp = nil
+		s.text = nil
+	}
+	s.patchMu.Unlock()
 	s.proc.close()
 	s.proc.leader.a = nil
 }

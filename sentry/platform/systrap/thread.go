@@ -71,6 +71,15 @@ type Thread struct {
 	booted bool
 	tid    int32 // as the stub says; only good for tgkill within its process
 
+	// fast says that the stub waits in a patched call, not in a handler.
+	fast bool
+	// memo is the last answer of patchTable.resume.
+	memo struct {
+		tab      *patchTable
+		rip, dst uint64
+	}
+	hits hitCounter
+
 	// intr is a wanted interrupt, inUser that Switch is about to enter.
 	intr, inUser atomic.Bool
 
@@ -167,6 +176,9 @@ func (t *Thread) flush(last bool) (cmd uint32, ok bool) {
 			return cmd, true
 		}
 		t.handOver(cmd)
+		if cmd&cmdGate != 0 {
+			t.fast = false
+		}
 		if s.dead.Load() {
 			return 0, false
 		}
@@ -186,18 +198,46 @@ func (t *Thread) batchWorked() bool {
 	return true
 }
 
+// deepen makes a stub that waits in a patched call take a real trap, so that
+// there is a frame with its floating-point state.
+func (t *Thread) deepen() bool {
+	if !t.fast {
+		return true
+	}
+	t.handOver(cmdDeep)
+	t.fast = false
+	return !t.s.dead.Load()
+}
+
 // Switch implements platform.Thread.
 func (t *Thread) Switch(regs *arch.Regs) platform.Event {
-	died := platform.Event{Kind: platform.EventDied}
 	if !t.boot() {
-		return died
+		return platform.Event{Kind: platform.EventDied}
 	}
+	for {
+		ev, done := t.enter(regs)
+		if done {
+			return ev
+		}
+	}
+}
+
+// enter runs user code until one trap. It is not done if the trap was the
+// business of patching alone.
+func (t *Thread) enter(regs *arch.Regs) (platform.Event, bool) {
+	died := platform.Event{Kind: platform.EventDied}
 	s := t.s
 	t.inUser.Store(true)
+	for s.patching.Load() {
+		t.inUser.Store(false)
+		s.patchMu.Lock()
+		s.patchMu.Unlock() //nolint:staticcheck // waits until the text is changed
+		t.inUser.Store(true)
+	}
 	if t.intr.Load() {
 		t.intr.Store(false)
 		t.inUser.Store(false)
-		return platform.Event{Kind: platform.EventInterrupted}
+		return platform.Event{Kind: platform.EventInterrupted}, true
 	}
 	cmd := uint32(cmdResume)
 	flew := false
@@ -205,37 +245,64 @@ func (t *Thread) Switch(regs *arch.Regs) platform.Event {
 		more, ok := t.flush(true)
 		if !ok {
 			t.inUser.Store(false)
-			return died
+			return died, true
 		}
 		cmd |= more
 		flew = more != 0
 	}
 	a := t.a
+	flags := regs.Eflags&arch.UserEflagsMask | 0x202
 	a.regs = *regs
-	a.regs.Eflags = regs.Eflags&arch.UserEflagsMask | 0x202
+	a.regs.Eflags = flags
 	a.regs.FsBase = canonical(regs.FsBase)
 	a.regs.GsBase = canonical(regs.GsBase)
+	if t.fast && (regs.Rcx != regs.Rip || regs.R11 != flags || regs.GsBase != 0 || flags&flagTF != 0) {
+		// A patched call returns like a system call; this needs more.
+		cmd |= cmdDeep
+	}
+	if tab := s.patches.Load(); tab != nil {
+		if tab.seconds > 0 {
+			a.regs.Rip = t.resumeAt(tab, regs.Rip)
+		}
+		if regs.GsBase != 0 && !tab.slow {
+			s.slowPatches()
+		}
+	}
 	s.p.user.Add(1)
 	t.handOver(cmd)
 	s.p.user.Add(-1)
 	t.inUser.Store(false)
 	if s.dead.Load() {
-		return died
+		return died, true
 	}
 	if flew {
 		t.landed()
 		if !t.batchWorked() {
-			return died
+			return died, true
 		}
 	}
+	sig := a.sig
+	t.fast = sig == sigFast || sig == sigFastInt
 	*regs = a.regs
 	regs.Cs, regs.Ss = arch.UserCS, arch.UserSS
 	regs.Ds, regs.Es, regs.Fs, regs.Gs = 0, 0, 0, 0
 	regs.Eflags = regs.Eflags&arch.UserEflagsMask | 0x202
 	regs.FsBase = canonical(regs.FsBase)
 	regs.GsBase = canonical(regs.GsBase)
-	return t.event(regs)
+	regs.OrigRax = ^uint64(0)
+	switch sig {
+	case sigFastInt:
+		t.intr.Store(false)
+		return platform.Event{Kind: platform.EventInterrupted}, true
+	case sigFast:
+		regs.OrigRax = regs.Rax
+		regs.Rax = negENOSYS
+		return platform.Event{Kind: platform.EventSyscall}, true
+	}
+	return t.event(regs, sig)
 }
+
+const flagTF = 0x100
 
 // landed notes that the batch t was resumed with is done.
 func (t *Thread) landed() {
@@ -249,45 +316,54 @@ func (t *Thread) landed() {
 }
 
 // event makes an Event of what the stub published.
-func (t *Thread) event(regs *arch.Regs) platform.Event {
+func (t *Thread) event(regs *arch.Regs, sig int32) (platform.Event, bool) {
 	a := t.a
-	ev := platform.Event{Signo: a.sig, Code: a.code, Addr: a.addr, TrapNo: a.trapNo & 0xff, ErrNo: a.errCode & 0xffffffff}
-	regs.OrigRax = ^uint64(0)
+	ev := platform.Event{Signo: sig, Code: a.code, Addr: a.addr, TrapNo: a.trapNo & 0xff, ErrNo: a.errCode & 0xffffffff}
+	tab := t.s.patches.Load()
+	if tab != nil {
+		ev.Signo = tab.hide(regs, sig)
+	}
 	switch unix.Signal(ev.Signo) {
 	case unix.SIGSYS:
-		if a.arch != unix.AUDIT_ARCH_X86_64 {
+		if sig == ev.Signo && a.arch != unix.AUDIT_ARCH_X86_64 {
 			// int $0x80: what a kernel without 32-bit support does.
 			regs.Rip -= 2
 			return platform.Event{Kind: platform.EventSignal, Signo: int32(unix.SIGSEGV), Code: siKernel,
-				TrapNo: 13, ErrNo: 0x80*8 + 2, Addr: regs.Rip}
+				TrapNo: 13, ErrNo: 0x80*8 + 2, Addr: regs.Rip}, true
 		}
 		regs.OrigRax = regs.Rax
 		regs.Rax = negENOSYS
-		return platform.Event{Kind: platform.EventSyscall}
+		if t.hits.add(regs.Rip) {
+			t.s.patch(t, regs.Rip, regs.OrigRax)
+		}
+		return platform.Event{Kind: platform.EventSyscall}, true
 	case interruptSignal:
 		t.intr.Store(false)
-		return platform.Event{Kind: platform.EventInterrupted}
+		return platform.Event{Kind: platform.EventInterrupted}, true
 	case unix.SIGSEGV:
+		ev.Kind = platform.EventSignal
 		if ev.Code == segvMapErr || ev.Code == segvAccErr {
 			ev.Kind = platform.EventFault
-		} else {
-			ev.Kind = platform.EventSignal
+			if tab != nil && ev.Addr-tableAddr < pageSize && ev.Code == segvMapErr {
+				// The guest (or an exec) unmapped what patched code reads.
+				t.s.mapTable()
+				return ev, false
+			}
 		}
 	case unix.SIGBUS:
+		ev.Kind = platform.EventSignal
 		if ev.Code == busAdrErr {
 			ev.Kind = platform.EventFault
-		} else {
-			ev.Kind = platform.EventSignal
 		}
 	case unix.SIGILL, unix.SIGFPE, unix.SIGTRAP:
 		ev.Kind = platform.EventSignal
 	default:
 		t.s.kill("unknown signal reported")
-		return platform.Event{Kind: platform.EventDied}
+		return platform.Event{Kind: platform.EventDied}, true
 	}
 	if ev.Kind == platform.EventSignal {
 		ev.Addr = regs.Rip
-		return ev
+		return ev, true
 	}
 	// Page-fault error code: bit 1 write, bit 4 instruction fetch.
 	switch {
@@ -298,7 +374,7 @@ func (t *Thread) event(regs *arch.Regs) platform.Event {
 	default:
 		ev.Access = platform.Read
 	}
-	return ev
+	return ev, true
 }
 
 const (
@@ -332,6 +408,7 @@ func (t *Thread) signal() {
 // Release implements platform.Thread.
 func (t *Thread) Release() {
 	s := t.s
+	t.landed() // its pages may go
 	th := &s.threads
 	th.Lock()
 	defer th.Unlock()

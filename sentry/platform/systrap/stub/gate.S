@@ -150,6 +150,83 @@ on_other:
 	and $-AREA_SIZE, %rcx
 	jmp trap
 
+/*
+ * A patched call arrives here from its trampoline: number in rax, return
+ * address in rcx, everything else as user code had it. Its stack is not
+ * touched: gs leads to the area, and the end of the area is a stack.
+ *
+ * Signals are not blocked. trap() in stub.c lets an interrupt wait (area.deferred)
+ * if it came anywhere in the stub but between exit_start and exit_end, where
+ * area.regs already is what user code goes on with.
+ */
+	.globl fast_entry
+fast_entry:
+	rdgsbase %r11
+	mov %rsp, (A_REGS + 19*8)(%r11)
+	lea AREA_SIZE(%r11), %rsp
+	pushfq
+	cld
+	mov %r15, (A_REGS + 0*8)(%r11)
+	mov %r14, (A_REGS + 1*8)(%r11)
+	mov %r13, (A_REGS + 2*8)(%r11)
+	mov %r12, (A_REGS + 3*8)(%r11)
+	mov %rbp, (A_REGS + 4*8)(%r11)
+	mov %rbx, (A_REGS + 5*8)(%r11)
+	mov %r10, (A_REGS + 7*8)(%r11)
+	mov %r9, (A_REGS + 8*8)(%r11)
+	mov %r8, (A_REGS + 9*8)(%r11)
+	mov %rax, (A_REGS + 10*8)(%r11)
+	mov %rcx, (A_REGS + 11*8)(%r11)
+	mov %rdx, (A_REGS + 12*8)(%r11)
+	mov %rsi, (A_REGS + 13*8)(%r11)
+	mov %rdi, (A_REGS + 14*8)(%r11)
+	mov %rcx, (A_REGS + 16*8)(%r11)
+	pop %rax
+	mov %rax, (A_REGS + 6*8)(%r11)
+	mov %rax, (A_REGS + 18*8)(%r11)
+	mov %r11, %rbx
+	mov %r11, %rdi
+	call fast_trap
+1:	test %eax, %eax
+	jnz fast_deep
+	.globl exit_start
+exit_start:
+	cmpl $0, A_DEFERRED(%rbx)
+	jne fast_again
+	pushq (A_REGS + 18*8)(%rbx)
+	popfq
+	mov %rbx, %r11
+	mov (A_REGS + 0*8)(%r11), %r15
+	mov (A_REGS + 1*8)(%r11), %r14
+	mov (A_REGS + 2*8)(%r11), %r13
+	mov (A_REGS + 3*8)(%r11), %r12
+	mov (A_REGS + 4*8)(%r11), %rbp
+	mov (A_REGS + 5*8)(%r11), %rbx
+	mov (A_REGS + 7*8)(%r11), %r10
+	mov (A_REGS + 8*8)(%r11), %r9
+	mov (A_REGS + 9*8)(%r11), %r8
+	mov (A_REGS + 10*8)(%r11), %rax
+	mov (A_REGS + 12*8)(%r11), %rdx
+	mov (A_REGS + 13*8)(%r11), %rsi
+	mov (A_REGS + 14*8)(%r11), %rdi
+	mov (A_REGS + 16*8)(%r11), %rcx
+	mov (A_REGS + 19*8)(%r11), %rsp
+	mov (A_REGS + 6*8)(%r11), %r11
+	jmp *%rcx
+	.globl exit_end
+exit_end:
+fast_again:
+	mov %rbx, %rdi
+	call fast_interrupted
+	jmp 1b
+/* Go on in a signal handler: signals blocked, a frame with all registers. */
+fast_deep:
+	mov $-1, %eax
+	syscall
+	.globl deep_ret
+deep_ret:
+	hlt
+
 	.globl restorer
 restorer:
 	mov $15, %eax
@@ -264,6 +341,11 @@ thread_start:
 	xor %esi, %esi
 	mov $33, %eax
 	syscall
+	/* User code can make the leader lose the descriptor by writing to the
+	 * message header; the thread must not keep the leader's socket. All
+	 * signals are blocked, so the fault kills. */
+	test %eax, %eax
+	jnz 1f
 	mov $1, %edi
 	mov $-1, %esi
 	xor %edx, %edx
@@ -273,7 +355,7 @@ thread_start:
 	lea 4096(%rbx), %rax
 	mov %rax, A_SS(%rbx)
 	movl $0, A_SS+8(%rbx)
-	movq $(AREA_SIZE - 4096), A_SS+16(%rbx)
+	movq $ALT_SIZE, A_SS+16(%rbx)
 	lea A_SS(%rbx), %rdi
 	xor %esi, %esi
 	mov $131, %eax

@@ -12,6 +12,8 @@
 #define CONF_BASE  0x7ff800100000 /* one read-only page: struct conf */
 #define CMD_BASE   0x7ff810000000 /* read-only: command slots */
 #define AREA_BASE  0x7ff820000000 /* shared, writable: thread areas */
+#define TRAMP_BASE 0x7ff808000000 /* read-only: trampolines of patched calls */
+#define TRAMP_SIZE 0x8000
 #define STUB_TOP   0x7ff840000000
 
 #define MAX_THREADS 4096
@@ -36,11 +38,16 @@
 #define OP_OFF   32
 
 /* struct area, as offsets for assembly. */
+#define ALT_SIZE (AREA_SIZE - 4096 - FAST_STACK) /* alternate stack, behind the page */
+#define FAST_STACK 8192                          /* stack of patched calls, at the end */
+
 #define A_TURN         0
 #define A_STUB_SLEEP   4
 #define A_SENTRY_SLEEP 64
 #define A_ACK          136
 #define A_ERR          140
+#define A_DEFERRED     184
+#define A_REGS         256
 #define A_MSG          512
 #define A_TID          768
 #define A_SS           784
@@ -53,6 +60,12 @@
 #define CMD_GATE   2 /* receive descriptors, run the slot the message names */
 #define CMD_PLAIN  4 /* run slot area.slot, no descriptors */
 #define CMD_EXIT   8 /* end this thread */
+#define CMD_DEEP   16 /* from a patched call: take a real trap first */
+
+/* area.sig */
+#define SIG_FAST 256 /* a patched call */
+#define SIG_DEEP 257 /* the real trap that CMD_DEEP asked for */
+#define SIG_FAST_INT 258 /* an interrupt, reported from a patched call */
 
 #define RECV_FLAGS 0x60 /* MSG_DONTWAIT | MSG_TRUNC */
 #define LEAD_FLAGS 0x20 /* MSG_TRUNC */
@@ -92,7 +105,8 @@ struct area {
 	int code;
 	u64 addr, trapno, errcode; /* offset 152 */
 	u32 arch;                  /* of SIGSYS */
-	u32 frame, fp;             /* offsets of ucontext and FP state in the area */
+	u32 fp;                    /* offset of the FP state in the area */
+	u32 deferred;              /* an interrupt came inside the stub */
 	u32 pad2[17];
 	struct regs regs; /* offset 256 */
 	u64 pad3[5];

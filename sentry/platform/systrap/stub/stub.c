@@ -11,7 +11,8 @@ _Static_assert(__builtin_offsetof(struct area, sentry_sleep) == A_SENTRY_SLEEP, 
 _Static_assert(__builtin_offsetof(struct area, cmd) == 128, "");
 _Static_assert(__builtin_offsetof(struct area, ack) == A_ACK, "");
 _Static_assert(__builtin_offsetof(struct area, err) == A_ERR, "");
-_Static_assert(__builtin_offsetof(struct area, regs) == 256, "");
+_Static_assert(__builtin_offsetof(struct area, deferred) == A_DEFERRED, "");
+_Static_assert(__builtin_offsetof(struct area, regs) == A_REGS, "");
 _Static_assert(__builtin_offsetof(struct area, msg) == A_MSG, "");
 _Static_assert(__builtin_offsetof(struct area, tid) == A_TID, "");
 _Static_assert(__builtin_offsetof(struct area, ss) == A_SS, "");
@@ -22,6 +23,8 @@ extern int gate_recv(struct msg *m);
 extern long futex(u32 *addr, u32 op, u32 val);
 extern void thread_exit(void) __attribute__((noreturn));
 extern void leader(void) __attribute__((noreturn));
+extern char exit_start[], exit_end[], deep_ret[];
+extern int fast_trap(struct area *a), fast_interrupted(struct area *a);
 extern void on_sys(void), on_other(void), on_child(void), restorer(void);
 #pragma GCC visibility pop
 
@@ -88,35 +91,95 @@ static void batch(struct area *a, u32 cmd)
 	__atomic_store_n(&a->ack, a->ack + 1, __ATOMIC_RELEASE);
 }
 
-void trap(int sig, struct siginfo *si, struct ucontext *uc, struct area *a)
+/* go_on waits for the sentry and returns the command that resumes user code.
+ * In a patched call (deep 0) it returns sooner if that takes a real trap: a
+ * batch with descriptors must not be interrupted, so it needs signals blocked. */
+static u32 go_on(struct area *a, int deep)
 {
-	struct regs *r = &a->regs;
-	u64 fs = rdfs(), gs = rdgs();
-
-	r->r15 = uc->r15; r->r14 = uc->r14; r->r13 = uc->r13; r->r12 = uc->r12;
-	r->rbp = uc->rbp; r->rbx = uc->rbx; r->r11 = uc->r11; r->r10 = uc->r10;
-	r->r9 = uc->r9; r->r8 = uc->r8; r->rax = uc->rax; r->rcx = uc->rcx;
-	r->rdx = uc->rdx; r->rsi = uc->rsi; r->rdi = uc->rdi; r->rip = uc->rip;
-	r->eflags = uc->eflags; r->rsp = uc->rsp;
-	r->fs_base = fs; r->gs_base = gs;
-	a->sig = sig;
-	a->code = si->code;
-	a->addr = si->addr;
-	a->arch = si->arch;
-	a->trapno = uc->trapno;
-	a->errcode = uc->err;
-	a->frame = (u64)uc - (u64)a;
-	a->fp = uc->fpstate - (u64)a;
-
 	for (;;) {
 		hand_over(a);
 		u32 cmd = a->cmd;
+		if (!deep && (cmd & (CMD_GATE | CMD_DEEP)))
+			return cmd;
 		if (cmd & (CMD_GATE | CMD_PLAIN))
 			batch(a, cmd);
 		if (cmd & CMD_EXIT)
 			thread_exit();
 		if (cmd & CMD_RESUME)
-			break;
+			return cmd;
+	}
+}
+
+/* fast_trap hands a patched call over. It returns 0 if area.regs can be
+ * resumed at once, else the call goes on in a handler. */
+int fast_trap(struct area *a)
+{
+	struct regs *r = &a->regs;
+	u64 fs = rdfs();
+	r->fs_base = fs;
+	r->gs_base = 0;
+	a->sig = SIG_FAST;
+	if (go_on(a, 0) & (CMD_GATE | CMD_DEEP))
+		return 1;
+	if (r->fs_base != fs)
+		wrfs(r->fs_base);
+	return 0;
+}
+
+/* fast_interrupted reports an interrupt that had to wait. */
+int fast_interrupted(struct area *a)
+{
+	u64 fs = rdfs();
+	a->deferred = 0;
+	a->sig = SIG_FAST_INT;
+	if (go_on(a, 0) & (CMD_GATE | CMD_DEEP))
+		return 1;
+	if (a->regs.fs_base != fs)
+		wrfs(a->regs.fs_base);
+	return 0;
+}
+
+void trap(int sig, struct siginfo *si, struct ucontext *uc, struct area *a)
+{
+	struct regs *r = &a->regs;
+	u64 fs = rdfs(), gs = rdgs(), rip = uc->rip;
+	u32 cmd = 0;
+
+	if (sig == 10 && rip - STUB_BASE < 0x100000) {
+		if (rip < (u64)exit_start || rip >= (u64)exit_end) {
+			a->deferred = 1;
+			return;
+		}
+		/* area.regs is what would have been resumed. */
+		a->deferred = 0;
+	} else if (rip == (u64)deep_ret && sig == 31) {
+		cmd = a->cmd;
+		sig = SIG_DEEP;
+	} else {
+		r->r15 = uc->r15; r->r14 = uc->r14; r->r13 = uc->r13; r->r12 = uc->r12;
+		r->rbp = uc->rbp; r->rbx = uc->rbx; r->r11 = uc->r11; r->r10 = uc->r10;
+		r->r9 = uc->r9; r->r8 = uc->r8; r->rax = uc->rax; r->rcx = uc->rcx;
+		r->rdx = uc->rdx; r->rsi = uc->rsi; r->rdi = uc->rdi; r->rip = rip;
+		r->eflags = uc->eflags; r->rsp = uc->rsp;
+		r->fs_base = fs;
+		r->gs_base = gs == (u64)a ? 0 : gs;
+		a->code = si->code;
+		a->addr = si->addr;
+		a->arch = si->arch;
+		a->trapno = uc->trapno;
+		a->errcode = uc->err;
+	}
+	a->sig = sig;
+	a->fp = uc->fpstate - (u64)a;
+	/* A call that went deep has its command already. */
+	if (cmd & (CMD_GATE | CMD_PLAIN))
+		batch(a, cmd);
+	if (!(cmd & CMD_RESUME))
+		go_on(a, 1);
+	while (a->deferred) {
+		a->deferred = 0;
+		a->sig = 10;
+		go_on(a, 1);
 	}
 
 	uc->r15 = r->r15; uc->r14 = r->r14; uc->r13 = r->r13; uc->r12 = r->r12;
@@ -126,8 +189,10 @@ void trap(int sig, struct siginfo *si, struct ucontext *uc, struct area *a)
 	uc->eflags = r->eflags; uc->rsp = r->rsp;
 	if (r->fs_base != fs)
 		wrfs(r->fs_base);
-	if (r->gs_base != gs)
-		wrgs(r->gs_base);
+	/* gs is the area unless the guest set it: see fast_entry. */
+	u64 want = r->gs_base ? r->gs_base : (u64)a;
+	if (want != gs)
+		wrgs(want);
 }
 
 /* The rest runs in the zygote only, where there is no user code. */
@@ -179,13 +244,15 @@ static long recv(void)
 
 static void child(void)
 {
-	u64 off = (u64)MAX_THREADS * SLOTS * SLOT_SIZE;
+	u64 off = (u64)MAX_THREADS * SLOTS * SLOT_SIZE, tramp = off + (u64)MAX_THREADS * AREA_SIZE;
 	/* 1: leader's socket, 2: the space's memfd */
 	sys(SYS_prctl, 1 /* PDEATHSIG */, 9, 0, 0, 0, 0);
 	if (sys(SYS_mmap, CMD_BASE, off, 1, 0x11, 2, 0) != CMD_BASE)
 		sys(SYS_exit, 11, 0, 0, 0, 0, 0);
 	if (sys(SYS_mmap, AREA_BASE, (u64)MAX_THREADS * AREA_SIZE, 3, 0x11, 2, off) != (long)AREA_BASE)
 		sys(SYS_exit, 12, 0, 0, 0, 0, 0);
+	if (sys(SYS_mmap, TRAMP_BASE, TRAMP_SIZE, 5, 0x11, 2, tramp) != TRAMP_BASE)
+		sys(SYS_exit, 14, 0, 0, 0, 0, 0);
 	sys(SYS_dup2, 1, 0, 0, 0, 0, 0);
 	sys(SYS_close_range, 1, ~0u, 0, 0, 0, 0);
 	leader();
