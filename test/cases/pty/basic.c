@@ -39,6 +39,7 @@ int main(void) {
 	VAL(poll(&p, 1, 0));
 	YES(p.revents == POLLOUT);
 	write(t, "x", 1);
+	msleep(30);
 	VAL(poll(&p, 1, 0));
 	YES(p.revents & POLLIN);
 	close(m);

@@ -5,6 +5,7 @@
 static int m, t;
 static void in(const char *s, int n) {
 	write(m, s, n);
+	msleep(30);
 	char b[600];
 	int q = 0;
 	ioctl(t, FIONREAD, &q);

@@ -9,10 +9,14 @@ static void pre(void) {
 	SAY("prepare");
 	fflush(stdout);
 }
+static gate after;
 static void par(void) {
 	SAY("parent");
+	fflush(stdout);
+	pass(after);
 }
 static void chi(void) {
+	hold(after);
 	SAY("child");
 }
 
@@ -28,6 +32,7 @@ int main(void) {
 	FILE *s = fopen("/proc/self/status", "r");
 	char b[256];
 	while (fgets(b, 256, s)) if (!strncmp(b, "Threads", 7)) printf("%s", b);
+	after = mkgate();
 	pthread_atfork(pre, par, chi);
 	pid_t k = fork();
 	if (k == 0) {
