@@ -34,6 +34,12 @@ func (s *Space) Fork(ctx kctx.Ctx) (*Space, error) {
 		return nil, err
 	}
 	s.forkPieces(c)
+	if err := c.watchText(s); err != nil {
+		s.unlock(ctx)
+		c.DecUsers(ctx)
+		klog.Warningf("mm: fork: %v", err)
+		return nil, errno.ENOMEM
+	}
 	s.unlock(ctx)
 	return c, nil
 }

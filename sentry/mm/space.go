@@ -28,6 +28,7 @@ func New(p platform.Platform, mem *pages.Memory) (*Space, error) {
 	s.users.Store(1)
 	s.exec.dumpable = UserDumpable
 	s.layout = defaultLayout(s.max)
+	_ = s.watchText(nil)
 	return s, nil
 }
 
@@ -214,7 +215,9 @@ func (s *Space) setRights(p *piece, prot platform.Prot, populate bool) {
 	switch {
 	case !p.mapped && prot == 0:
 		return
-	case !p.mapped, prot&platform.Write != 0 && !p.rw:
+	case !p.mapped, prot&platform.Write != 0 && p.prot&platform.Write == 0:
+		// Write access comes with a new mapping only: user code must not be
+		// able to get it back by itself.
 		ro, rw := p.file.Host()
 		if ro < 0 {
 			ro = rw

@@ -150,6 +150,9 @@ func hideCall(regs *arch.Regs, ret uint64) int32 {
 
 // SetText implements platform.Patcher.
 func (s *Space) SetText(text platform.Text) {
+	if s.p.noPatch {
+		return
+	}
 	s.patchMu.Lock()
 	s.text = text
 	s.patchMu.Unlock()
@@ -312,6 +315,8 @@ func (s *Space) patch(t *Thread, rip, nr uint64) {
 		if len(tab.list) == 0 {
 			s.mapTable()
 		}
+		// First the table: a fork between the two copies it with the text.
+		s.patches.Store(fresh)
 		ok = s.text.PatchText(p.Addr, old, code)
 	}
 	if !ok {

@@ -34,6 +34,8 @@ import (
 type Options struct {
 	// PoolSize is how many forked processes are kept ready; 0 means 2.
 	PoolSize int
+	// NoPatch leaves the text of user code alone (see patch.go).
+	NoPatch bool
 }
 
 // HostCall is a call the sentry makes for this package after New.
@@ -61,9 +63,10 @@ var HostSyscalls = []HostCall{
 
 // Platform implements platform.Platform.
 type Platform struct {
-	z    *zygote
-	pool *pool
-	ncpu int32
+	z       *zygote
+	pool    *pool
+	ncpu    int32
+	noPatch bool
 	// user counts threads that run user code now; it steers the spinning.
 	user atomic.Int32
 	// xstate is what the host's signal frames hold, learnt from the first.
@@ -80,7 +83,7 @@ func New(o Options) (platform.Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Platform{z: z, ncpu: int32(runtime.NumCPU())}
+	p := &Platform{z: z, ncpu: int32(runtime.NumCPU()), noPatch: o.NoPatch}
 	p.pool = newPool(z, o.PoolSize)
 	if err := p.probe(); err != nil {
 		p.Close()
