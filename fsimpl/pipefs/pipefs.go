@@ -321,7 +321,7 @@ func (p *Pipe) copyLocked(dst []byte) int {
 }
 
 func (e *end) Ioctl(ctx kctx.Ctx, _ *vfs.File, io usermem.IO, cmd uint32, arg uint64) (uint64, error) {
-	if cmd != unix.FIONREAD {
+	if cmd != unix.TIOCINQ {
 		return 0, errno.ENOTTY
 	}
 	e.p.mu.Lock()
