@@ -110,14 +110,12 @@ func (t *Table) wakeLocked(b *bucket, w *Waiter) {
 	if w.pi {
 		t.pi.Add(-1)
 	}
-	c := w.e.C
-	w.b.Store(nil)
-	// After this store w may be gone from its owner's point of view; the
-	// channel stays.
+	// The token goes first: after the store w belongs to its owner again.
 	select {
-	case c <- struct{}{}:
+	case w.e.C <- struct{}{}:
 	default:
 	}
+	w.b.Store(nil)
 }
 
 // cancel takes w off if it was not woken; it says whether it was still there.

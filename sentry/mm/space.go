@@ -263,3 +263,6 @@ func (s *Space) replaced(mapped bool) {
 		s.mustFlush = true
 	}
 }
+
+// Users is how many tasks and other openers there are.
+func (s *Space) Users() int { return int(s.users.Load()) }
