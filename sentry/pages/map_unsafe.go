@@ -27,3 +27,10 @@ func unmap(b []byte) {
 		panic("pages: munmap of a window: " + err.Error())
 	}
 }
+
+// slice is n bytes at distance at from the start p of a window. (A pointer to
+// an array will not do: slicing it makes the compiler touch its first byte, a
+// page that may be free.)
+func slice(p *byte, at, n uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(p), at)), n)
+}

@@ -29,7 +29,7 @@ const (
 )
 
 type window struct {
-	mem atomic.Pointer[[windowSize]byte]
+	mem atomic.Pointer[byte]
 	// live counts referenced bytes of the window, under Memory.mu.
 	live uint64
 }
@@ -76,6 +76,9 @@ func NewMemory(name string) (*Memory, error) {
 
 // Close closes the descriptors. Only tests and the end of a sandbox use it.
 func (m *Memory) Close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.freed = nil
 	unix.Close(m.ro)
 	unix.Close(m.rw)
 }
@@ -144,7 +147,7 @@ func (m *Memory) liveLocked(r memmap.Range, add bool) {
 			w.live += end - off
 		} else if w.live -= end - off; w.live == 0 && (off|(windowSize-1)) < m.mu.next {
 			if p := w.mem.Swap(nil); p != nil {
-				unmap(p[:])
+				unmap(slice(p, 0, windowSize))
 			}
 		}
 		off = end
@@ -260,10 +263,10 @@ func (m *Memory) Bytes(off, n uint64, write bool) ([]byte, error) {
 		}
 	}
 	at := off & (windowSize - 1)
-	return p[at:min(at+n, windowSize)], nil
+	return slice(p, at, min(n, windowSize-at)), nil
 }
 
-func (m *Memory) mapWindow(w *window, off uint64) (*[windowSize]byte, error) {
+func (m *Memory) mapWindow(w *window, off uint64) (*byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if p := w.mem.Load(); p != nil {
@@ -273,7 +276,7 @@ func (m *Memory) mapWindow(w *window, off uint64) (*[windowSize]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := (*[windowSize]byte)(b)
+	p := &b[0]
 	w.mem.Store(p)
 	return p, nil
 }
@@ -346,5 +349,17 @@ func (m *Memory) Touched(r memmap.Range) []memmap.Range {
 		out = append(out, memmap.Range{Start: uint64(d) &^ pageMask, End: roundUp(e)})
 		off = e
 	}
+	return out
+}
+
+// Live lists the ranges with references (tests and debugging).
+func (m *Memory) Live() []memmap.Range {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []memmap.Range
+	m.mu.refs.t.Ascend(func(s seg) bool {
+		out = append(out, memmap.Range{Start: s.start, End: s.end})
+		return true
+	})
 	return out
 }
