@@ -161,7 +161,12 @@ func (s *Super) attach(rfd, wfd int) {
 func (s *Super) Type() vfs.FSType { return s.typ }
 
 // Root implements vfs.Super.
-func (s *Super) Root() vfs.Inode { return s.root }
+func (s *Super) Root() vfs.Inode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.root.refs++
+	return s.root
+}
 
 // Dev implements vfs.Super.
 func (s *Super) Dev() vfs.Dev { return s.dev }

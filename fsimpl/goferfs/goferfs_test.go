@@ -434,7 +434,7 @@ func BenchmarkFindUsrShare(b *testing.B) {
 		n := 0
 		var walk func(p string)
 		walk = func(p string) {
-			f, err := w.sys.OpenAt(w.ctx, w.op(p), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+			f, err := w.sys.OpenAt(w.ctx, w.op(p+"/"), unix.O_RDONLY|unix.O_DIRECTORY, 0)
 			w.must(err)
 			var dirs, all []string
 			w.must(f.Readdir(w.ctx, func(d vfs.Dirent) bool {
@@ -450,8 +450,9 @@ func BenchmarkFindUsrShare(b *testing.B) {
 			for _, x := range all {
 				op := w.op(x)
 				op.Flags |= vfs.OpNoFollow
-				_, err := w.sys.StatAt(w.ctx, op)
-				w.must(err)
+				if _, err := w.sys.StatAt(w.ctx, op); err != nil {
+					b.Fatal(x, err)
+				}
 				n++
 			}
 			for _, x := range dirs {
