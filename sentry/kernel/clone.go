@@ -8,6 +8,7 @@ import (
 	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/limits"
+	"redoubt.dev/redoubt/sentry/mm"
 	"redoubt.dev/redoubt/sentry/platform"
 	"redoubt.dev/redoubt/sentry/signal"
 	"redoubt.dev/redoubt/sentry/usermem"
@@ -451,4 +452,9 @@ func (t *Task) setThread(th platform.Thread) {
 }
 
 // PlatformThread implements mm.ThreadSource.
-func (t *Task) PlatformThread() platform.Thread { return t.th }
+func (t *Task) PlatformThread(s *mm.Space) platform.Thread {
+	if s != t.space {
+		return nil
+	}
+	return t.th
+}

@@ -45,6 +45,7 @@ type Row struct {
 // families are the lists of the family files; an owner adds his here.
 var families = [][]Row{
 	processRows,
+	mmapRows,
 	execRows,
 	signalRows,
 	futexRows,
@@ -52,6 +53,7 @@ var families = [][]Row{
 	idRows,
 	schedRows,
 	miscRows,
+	sysvRows,
 }
 
 // Max is the first number beyond the table.
