@@ -64,6 +64,7 @@ type VMA struct {
 	ID           memmap.Identity // zero for anonymous memory
 	Name         string          // "[heap]", "[stack]", "[vdso]"...; else ID.Path
 	File         FileRef         // not referenced for the caller
+	Mappable     memmap.Mappable // nil for anonymous memory
 	Locked       bool
 	GrowsDown    bool
 	DontFork     bool

@@ -45,7 +45,7 @@ func (s *Space) ForEachVMA(ctx kctx.Ctx, detail bool, fn func(VMA) bool) {
 	for _, a := range s.areas.s {
 		v := VMA{
 			Start: a.start, End: a.end, Prot: a.prot, MaxProt: a.maxProt, Shared: a.shared(),
-			Offset: a.off, Name: a.name, File: a.file,
+			Offset: a.off, Name: a.name, File: a.file, Mappable: a.m,
 			Locked: a.flags&fLocked != 0, GrowsDown: a.flags&fGrowsDown != 0,
 			DontFork: a.flags&fDontFork != 0, DontDump: a.flags&fDontDump != 0,
 			WipeOnFork: a.flags&fWipeOnFork != 0, NoReserve: a.flags&fNoReserve != 0,

@@ -403,3 +403,10 @@ func (ns *Namespace) EachSem(fn func(id int32, i SemInfo)) {
 		fn(id, i)
 	})
 }
+
+// Users is how many tasks share u.
+func (u *Undo) Users() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.refs
+}

@@ -248,3 +248,6 @@ type Namespace struct {
 func New(ns *creds.UserNamespace) *Namespace { return &Namespace{userNS: ns} }
 
 func now() int64 { return time.Now().Unix() }
+
+// Seq is the sequence number in the object's id.
+func (p *Perm) Seq() uint32 { return p.seq }
