@@ -41,7 +41,8 @@ type Mount struct {
 // message's descriptors, or for a terminal the host terminal to pump from.
 type Stdio struct {
 	Terminal bool   `json:"terminal,omitempty"`
-	TTY      int    `json:"tty,omitempty"` // host terminal in raw mode
+	TTY      int    `json:"tty,omitempty"`   // host terminal
+	Owned    bool   `json:"owned,omitempty"` // it was made for this process
 	Rows     uint16 `json:"rows,omitempty"`
 	Cols     uint16 `json:"cols,omitempty"`
 	Files    []int  `json:"files,omitempty"` // 0, 1, 2; -1 is /dev/null
@@ -84,6 +85,7 @@ type ProcessRef struct {
 	Group bool   `json:"group,omitempty"` // the foreground group of its terminal
 	Rows  uint16 `json:"rows,omitempty"`
 	Cols  uint16 `json:"cols,omitempty"`
+	State string `json:"state,omitempty"` // OCI state JSON, for startContainer hooks
 }
 
 // ExitStatus is how a process ended, in the form of wait(2).

@@ -44,6 +44,10 @@ func Main(unconfined bool) {
 // container, because engines wait for this process as if it were it.
 func serveSandbox(unconfined bool) (int, error) {
 	unix.CloseOnExec(controlFD)
+	host, err := readHost()
+	if err != nil {
+		return 0, err
+	}
 	// The host is given up before anything is read that a bundle's author
 	// could have written.
 	if !unconfined {
@@ -63,7 +67,7 @@ func serveSandbox(unconfined bool) (int, error) {
 	if err := json.Unmarshal(m.Args, &a); err != nil {
 		return 0, fmt.Errorf("parsing the container: %w", err)
 	}
-	s, err := newServer(&a, fds)
+	s, err := newServer(&a, fds, host)
 	if err == nil {
 		deny := hostfilter.Kill
 		if a.Flags.Debug {
@@ -83,6 +87,7 @@ func serveSandbox(unconfined bool) (int, error) {
 		return 128, nil
 	}
 	s.watch(&a, fds)
+	go s.watchdog()
 	go s.serveStarter(conn, a.Attached)
 	if a.Listen >= 0 {
 		go s.accept(fds[a.Listen])
@@ -113,6 +118,7 @@ func (s *server) serveStarter(c *Conn, attached bool) {
 			c.Reply(m, nil, nil)
 			continue
 		}
+		s.inFlight.Add(1)
 		go s.handle(c, m, fds)
 	}
 }
@@ -141,6 +147,7 @@ func (s *server) accept(fd int) {
 					}
 					return
 				}
+				s.inFlight.Add(1)
 				go s.handle(c, m, fds)
 			}
 		}()
@@ -150,6 +157,7 @@ func (s *server) accept(fd int) {
 // handle runs one request and answers it. fds belong to the request: what it
 // does not take is closed.
 func (s *server) handle(c *Conn, m *Message, fds []int) {
+	defer s.inFlight.Done()
 	var result any
 	err := errors.New("unknown control operation " + m.Op)
 	if h, ok := operations[m.Op]; ok {

@@ -143,7 +143,7 @@ func startContainer(c *container, conn *boot.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := conn.Call("start", boot.ProcessRef{ID: c.ID}, nil); err != nil {
+	if err := conn.Call("start", boot.ProcessRef{ID: c.ID, State: string(oneLine(c.ociState(statusCreated)))}, nil); err != nil {
 		return notFoundStatus(err)
 	}
 	c.Status = statusRunning

@@ -395,6 +395,7 @@ func (s *sandbox) passStdio(o *createOpts, p *specs.Process) (master int, err er
 			return -1, err
 		}
 		s.args.Stdio = terminalStdio(s.pass(tty, true), tty)
+		s.args.Stdio.Owned = true
 		return master, s.passExtra(o.preserveFDs)
 	case p.Terminal && !o.foreground:
 		return -1, errors.New("cannot allocate tty if runsc will detach without setting console socket")

@@ -1,0 +1,142 @@
+package boot
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"redoubt.dev/redoubt/fsimpl/devpts"
+	"redoubt.dev/redoubt/fsimpl/goferfs"
+	"redoubt.dev/redoubt/fsimpl/overlayfs"
+	"redoubt.dev/redoubt/fsimpl/tmpfs"
+	"redoubt.dev/redoubt/sentry/kernel"
+	"redoubt.dev/redoubt/sentry/syscalls"
+	"redoubt.dev/redoubt/vfs"
+)
+
+// install registers the file systems, devices and system calls with the
+// kernel: it is the one place that knows them all.
+func (s *server) install(a *CreateArgs) error {
+	mem := s.k.Memory()
+	for _, t := range []vfs.FSType{
+		goferfs.New(s.sys),
+		tmpfs.NewType(s.sys, mem),
+		tmpfs.NewNamedType(s.sys, mem, "ramfs"),
+		overlayfs.New(s.sys),
+		tmpfs.NewNamedType(s.sys, mem, "proc"),
+		tmpfs.NewNamedType(s.sys, mem, "sysfs"),
+		tmpfs.NewNamedType(s.sys, mem, "devtmpfs"),
+		tmpfs.NewNamedType(s.sys, mem, "mqueue"),
+		tmpfs.NewNamedType(s.sys, mem, "cgroup2"),
+		&devpts.Type{K: s.k, Sys: s.sys},
+	} {
+		s.sys.RegisterType(t)
+	}
+	devpts.RegisterDevices(s.sys)
+	s.k.SetDispatch(syscalls.Dispatch)
+	return nil
+}
+
+func waitProcess(tg *kernel.ThreadGroup) uint32 { return tg.WaitExited() }
+
+// setup is called on a new process before its program is loaded.
+func (c *container) setup(t *kernel.Task) error { return nil }
+
+func syscallNumber(name string) (uint32, bool) {
+	if r := syscalls.ByName(name); r != nil {
+		return uint32(r.Nr), true
+	}
+	return 0, false
+}
+
+// Syscalls is the table behind `runsc syscalls`.
+func Syscalls() []SyscallRow {
+	var l []SyscallRow
+	for _, r := range syscalls.Table() {
+		l = append(l, SyscallRow{Number: int(r.Nr), Name: r.Name, Level: r.Level.String(), Note: r.Note})
+	}
+	return l
+}
+
+func (s *server) strace(calls string) error {
+	s.k.SetTrace(calls != "" && calls != "off")
+	return nil
+}
+
+// update changes limits the sentry keeps itself.
+func (s *server) update(r *specs.LinuxResources) error { return nil }
+
+func (c *container) bindConsole(p *process) {}
+
+func (c *container) mounts() string { return c.readFile("/proc/1/mountinfo") }
+
+// ps lists the container's processes.
+func (c *container) ps() []ProcessInfo {
+	l := []ProcessInfo{}
+	for _, tg := range c.pidns.ThreadGroups() {
+		if tg.ContainerID() != c.id {
+			continue
+		}
+		t := tg.Leader()
+		if t == nil {
+			continue
+		}
+		r := tg.Resources()
+		p := ProcessInfo{PID: t.PID().In(c.pidns), UID: uint32(t.Creds().EUID), Cmd: t.Name(), TTY: "?",
+			Threads: len(tg.Tasks()), State: string(rune(t.State())),
+			STime: tg.StartTime().Format("15:04"),
+			Time:  time.Duration(r.UserNs + r.SysNs).Round(10 * time.Millisecond).String()}
+		if pp := tg.Parent(); pp != nil {
+			p.PPID = pp.PID().In(c.pidns)
+		}
+		if _, _, tty, _ := tg.SessionInfo(c.pidns); tty != nil {
+			major, minor := tty.TTYDev()
+			if major == 136 {
+				p.TTY = fmt.Sprintf("pts/%d", minor)
+			}
+		}
+		l = append(l, p)
+	}
+	sort.Slice(l, func(i, j int) bool { return l[i].PID < l[j].PID })
+	return l
+}
+
+func (c *container) events() Events {
+	var e Events
+	for _, tg := range c.pidns.ThreadGroups() {
+		if tg.ContainerID() != c.id {
+			continue
+		}
+		r := tg.Resources()
+		e.CPU.Usage.Total += uint64(r.UserNs + r.SysNs)
+		e.Pids.Current += uint64(len(tg.Tasks()))
+	}
+	e.Memory.Usage.Usage = c.s.k.Memory().Usage()
+	return e
+}
+
+// tasks describes every task of the sandbox, with the call it is in.
+func (s *server) tasks() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%7s %7s %s %-16s %12s  %s\n", "PID", "TID", "S", "NAME", "CALLS", "LAST CALL")
+	for _, tg := range s.k.RootPIDNS().ThreadGroups() {
+		for _, t := range tg.Tasks() {
+			nr, n := t.Call()
+			fmt.Fprintf(&b, "%7d %7d %c %-16s %12d  %s\n", tg.PID().Root(), t.PID().Root(), t.State(), t.Name(), n, callName(nr))
+		}
+	}
+	return b.String()
+}
+
+func callName(nr int64) string {
+	if nr < 0 {
+		return "user code"
+	}
+	if r := syscalls.Lookup(uint64(nr)); r != nil {
+		return r.Name
+	}
+	return fmt.Sprintf("call %d", nr)
+}
