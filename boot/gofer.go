@@ -58,6 +58,23 @@ func goferMain(unconfined bool) error {
 		if err != nil {
 			return fmt.Errorf("opening %s: %w", a.Mounts[i].Source, err)
 		}
+		// A single file cannot be opened anew below its descriptor: open it now
+		// with all the access that clients may get.
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			flags := unix.O_RDWR
+			if a.Mounts[i].ReadOnly {
+				flags = unix.O_RDONLY
+			}
+			f, err := unix.Open(path, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			if err == unix.EROFS || err == unix.EACCES || err == unix.ETXTBSY {
+				f, err = unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			}
+			if err == nil {
+				unix.Close(fd)
+				fd = f
+			}
+		}
 		mounts[i].Root = fd
 		return nil
 	}
