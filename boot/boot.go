@@ -107,6 +107,7 @@ func (s *server) serveStarter(c *Conn, attached bool) {
 	for {
 		m, fds, err := c.Recv()
 		if err != nil {
+			s.starterOnce.Do(func() { close(s.starterDone) })
 			if attached || !released {
 				s.die("the runsc that started the sandbox is gone")
 			}
@@ -119,7 +120,12 @@ func (s *server) serveStarter(c *Conn, attached bool) {
 			continue
 		}
 		s.inFlight.Add(1)
-		go s.handle(c, m, fds)
+		go func() {
+			s.handle(c, m, fds)
+			if m.Op == "wait" {
+				s.starterOnce.Do(func() { close(s.starterDone) })
+			}
+		}()
 	}
 }
 

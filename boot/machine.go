@@ -35,6 +35,11 @@ type machine struct {
 	inFlight sync.WaitGroup // requests being answered
 	ended    chan struct{}  // closed when the root container ended
 	endOnce  sync.Once
+
+	// starterDone is closed when the connection the sandbox was made with has
+	// been told the end, or is gone.
+	starterDone chan struct{}
+	starterOnce sync.Once
 }
 
 // hostFacts is what is read of the host before it is given up.
@@ -92,7 +97,7 @@ func platformCalls() []hostfilter.Rule {
 // is an exec, the console may become the controlling terminal.
 func newServer(a *CreateArgs, fds []int, host hostFacts) (*server, error) {
 	s := &server{containers: map[string]*container{}, exitFile: -1}
-	s.ended = make(chan struct{})
+	s.ended, s.starterDone = make(chan struct{}), make(chan struct{})
 	s.host = host
 	s.host.limit(a.Spec.Linux)
 	if a.ExitFile >= 0 && a.ExitFile < len(fds) {
@@ -160,6 +165,11 @@ func (s *server) waitRoot() int {
 	<-s.ended
 	st := s.root.init.status
 	s.recordExit(st)
+	// A foreground runsc may not have come to ask yet.
+	select {
+	case <-s.starterDone:
+	case <-time.After(2 * time.Second):
+	}
 	answered := make(chan struct{})
 	go func() { s.inFlight.Wait(); close(answered) }()
 	select {

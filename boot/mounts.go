@@ -114,17 +114,35 @@ func (b *mounter) mount(m *Mount) error {
 	if err != nil {
 		return err
 	}
+	var below vfs.Path
 	if set.CopyUp && m.Type == "tmpfs" {
-		// Copied before the tmpfs hides what is there.
-		if err := b.copyUp(m.Dest, fs); err != nil {
-			return fmt.Errorf("copying up: %w", err)
+		if below, err = b.sys.Walk(b.ctx, b.op(m.Dest)); err != nil {
+			return err
 		}
+		defer below.DecRef()
 	}
-	mnt, err := b.sys.MountSuper(b.ctx, m.Source, b.op(m.Dest), fs, flags)
-	if err != nil {
+	first := flags
+	if below.Ok() {
+		first &^= vfs.MountReadOnly
+	}
+	if _, err := b.sys.MountSuper(b.ctx, m.Source, b.op(m.Dest), fs, first); err != nil {
 		return err
 	}
-	_ = mnt
+	if below.Ok() {
+		top, err := b.sys.Walk(b.ctx, b.op(m.Dest))
+		if err != nil {
+			return err
+		}
+		defer top.DecRef()
+		if err := b.copyTree(below, top); err != nil {
+			return fmt.Errorf("copying up what it hides: %w", err)
+		}
+		if first != flags {
+			if err := b.remountReadOnly(m.Dest); err != nil {
+				return err
+			}
+		}
+	}
 	if set.Propagation != 0 {
 		return b.propagate(m.Dest, set.Propagation)
 	}
@@ -220,7 +238,6 @@ func (b *mounter) hide(l *specs.Linux) error {
 
 func (b *mounter) bind(src, dst string) error                 { return errno.ENOSYS }
 func (b *mounter) bindReadOnly(path string) error             { return errno.ENOSYS }
-func (b *mounter) copyUp(path string, fs vfs.Super) error     { return errno.ENOSYS }
 func (b *mounter) propagate(path string, flags uintptr) error { return errno.ENOSYS }
 
 func (b *mounter) remountReadOnly(path string) error { return errno.ENOSYS }
