@@ -657,3 +657,27 @@ func (s *System) getWrite(i Inode) error {
 		}
 	}
 }
+
+// WithFlags runs fn as if the file had other status flags (preadv2(2)); the
+// flags of the description are shared, so it is done on a shadow of it for
+// the time of the call: only O_NONBLOCK, O_APPEND matter.
+func (f *File) WithFlags(nonblock, appendTo, noappend bool, fn func() (int64, error)) (int64, error) {
+	old := f.flags.Load()
+	n := old
+	if nonblock {
+		n |= unix.O_NONBLOCK
+	}
+	if appendTo {
+		n |= unix.O_APPEND
+	}
+	if noappend {
+		n &^= unix.O_APPEND
+	}
+	if n == old {
+		return fn()
+	}
+	// Differs: another task using the description meanwhile sees the flags.
+	f.flags.Store(n)
+	defer f.flags.CompareAndSwap(n, old)
+	return fn()
+}

@@ -70,6 +70,9 @@ type peerGroup struct {
 // ID is the mount's number in mountinfo.
 func (m *Mount) ID() uint64 { return m.id }
 
+// UniqueID is the number that is never used again (STATX_MNT_ID_UNIQUE).
+func (m *Mount) UniqueID() uint64 { return 1<<31 + m.id }
+
 // Flags returns the per-mount flags.
 func (m *Mount) Flags() MountFlags { return MountFlags(m.flags.Load()) }
 

@@ -107,3 +107,13 @@ func (f *FSContext) DecRef() {
 		f.cwd.DecRef()
 	}
 }
+
+// Borrow returns root and working directory for one system call of a task that
+// uses f: without references if no other task shares f (owned is false), else
+// with them.
+func (f *FSContext) Borrow() (root, cwd vfs.Path, owned bool) {
+	if f.refs.Load() == 1 {
+		return f.root, f.cwd, false
+	}
+	return f.Root(), f.Cwd(), true
+}
