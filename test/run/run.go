@@ -90,23 +90,26 @@ func compile(name, source string) (string, error) {
 	if header, err := os.ReadFile(filepath.Join(Root(), "test", "cases", "case.h")); err == nil {
 		h.Write(header)
 	}
-	out := filepath.Join(Root(), "test", "out", strings.ReplaceAll(name, "/", "-")+"."+hex.EncodeToString(h.Sum(nil))[:10])
+	base := strings.ReplaceAll(name, "/", "-")
+	out := filepath.Join(Root(), "test", "out", base+"."+hex.EncodeToString(h.Sum(nil))[:10], base)
 	if _, err := os.Stat(out); err == nil {
 		return out, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return "", fmt.Errorf("making output directory: %w", err)
 	}
+	// Older builds of the same source are of no use to anybody.
+	old, _ := filepath.Glob(filepath.Join(Root(), "test", "out", base+".??????????"))
+	for _, f := range old {
+		if f != filepath.Dir(out) {
+			os.RemoveAll(f)
+		}
+	}
 	tmp := out + "." + strconv.Itoa(os.Getpid())
 	defer os.Remove(tmp)
 	args = append([]string{"-I", filepath.Join(Root(), "test", "cases"), "-o", tmp, source}, args...)
 	if b, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compiling %s: %w\n%s", name, err, b)
-	}
-	// Older builds of the same source are of no use to anybody.
-	old, _ := filepath.Glob(filepath.Join(Root(), "test", "out", strings.ReplaceAll(name, "/", "-")+".??????????"))
-	for _, f := range old {
-		os.Remove(f)
 	}
 	if err := os.Rename(tmp, out); err != nil {
 		return "", fmt.Errorf("keeping built case: %w", err)

@@ -40,16 +40,17 @@ int main(void) {
 	msleep(60);
 	woken += fx(&w, FUTEX_WAKE_PRIVATE, 2, NULL, NULL, 0);
 	woken += fx(&w, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0);
-	SAY("woken %d", woken);
 	for (int i = 0; i < 3; i++) pthread_join(p[i], NULL);
+	SAY("woken %d", woken);
 	int *s = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t k = SPAWN({
 		VAL(fx(s, FUTEX_WAIT, 0, NULL, NULL, 0));
 	});
 	sleeping(k);
 	VAL(fx(s, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
-	VAL(fx(s, FUTEX_WAKE, 1, NULL, NULL, 0));
+	long woke = fx(s, FUTEX_WAKE, 1, NULL, NULL, 0);
 	reap(k);
+	VAL(woke);
 	struct sigaction sa = {.sa_handler = h};
 	sigaction(SIGUSR1, &sa, NULL);
 	k = SPAWN({
@@ -65,8 +66,9 @@ int main(void) {
 		VAL(fx(m1, FUTEX_WAIT, 0, NULL, NULL, 0));
 	});
 	sleeping(k);
-	VAL(fx(m2, FUTEX_WAKE, 1, NULL, NULL, 0));
+	woke = fx(m2, FUTEX_WAKE, 1, NULL, NULL, 0);
 	reap(k);
+	VAL(woke);
 	int *ro = mmap(0, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	VAL(fx(ro, FUTEX_WAKE, 1, NULL, NULL, 0));
 	VAL(fx(ro, FUTEX_WAIT, 1, NULL, NULL, 0));

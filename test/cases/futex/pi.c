@@ -25,8 +25,9 @@ int main(void) {
 	hold(g);
 	msleep(40);
 	YES(w & FUTEX_WAITERS);
-	VAL(fx(&w, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	long un = fx(&w, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 	pthread_join(p, NULL);
+	VAL(un);
 	YES(w == 0);
 	VAL(fx(&w, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	w = 4194303;

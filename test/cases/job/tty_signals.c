@@ -36,7 +36,7 @@ int main(void) {
 	hold(g);
 	sleeping(k);
 	struct winsize w = {30, 100, 0, 0};
-	OK(ioctl(m, TIOCSWINSZ, &w));
+	MUST(ioctl(m, TIOCSWINSZ, &w));
 	hold(g);
 	sleeping(k);
 	OK(ioctl(m, TIOCSWINSZ, &w));

@@ -41,7 +41,7 @@ int main(void) {
 		RECV(9, 0);
 	});
 	sleeping(k);
-	OK(msgctl(id, IPC_RMID, NULL));
+	MUST(msgctl(id, IPC_RMID, NULL));
 	reap(k);
 	OK(SEND(1, "x"));
 	id = OK(msgget(0x999, IPC_CREAT | 0600));

@@ -61,7 +61,7 @@ int main(void) {
 		OK(op(id, 1, -1, 0));
 	});
 	sleeping(k);
-	OK(semctl(id, 0, IPC_RMID));
+	MUST(semctl(id, 0, IPC_RMID));
 	reap(k);
 	OK(op(id, 0, 1, 0));
 	OK(semget(IPC_PRIVATE, 0, 0600));

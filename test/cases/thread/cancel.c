@@ -36,18 +36,21 @@ int main(void) {
 	pthread_create(&t, NULL, f, NULL);
 	hold(g);
 	msleep(20);
-	RET(pthread_cancel(t));
+	int c1 = pthread_cancel(t);
 	RET(pthread_join(t, &r));
+	RET(c1);
 	YES(r == PTHREAD_CANCELED);
 	pthread_create(&t, NULL, loop, NULL);
 	hold(g);
-	RET(pthread_cancel(t));
+	c1 = pthread_cancel(t);
 	RET(pthread_join(t, &r));
+	RET(c1);
 	YES(r == PTHREAD_CANCELED);
 	pthread_create(&t, NULL, no, NULL);
 	hold(g);
-	RET(pthread_cancel(t));
+	c1 = pthread_cancel(t);
 	RET(pthread_join(t, &r));
+	RET(c1);
 	SAY("%ld", (long)r);
 	return 0;
 }
