@@ -162,35 +162,43 @@ func (i *inode) parentIno() uint64 {
 // listing returns the directory's entries, from the cache if it has them all.
 func (i *inode) listing() ([]entry, error) {
 	s := i.fs
-	s.mu.Lock()
-	if i.gone {
-		s.mu.Unlock()
-		return nil, nil
-	}
-	if s.exclusive && i.dir.complete {
-		l := i.dir.listing
-		if l == nil {
-			l = make([]entry, 0, len(i.dir.kids))
-			for name, k := range i.dir.kids {
-				k.mu.Lock()
-				l = append(l, entry{name, k.inoLocked(), uint8(k.mode.Load() & unix.S_IFMT >> 12)})
-				k.mu.Unlock()
+	for {
+		s.mu.Lock()
+		if i.gone {
+			s.mu.Unlock()
+			return nil, nil
+		}
+		if s.exclusive && i.dir.complete {
+			l := i.dir.listing
+			if l == nil {
+				l = make([]entry, 0, len(i.dir.kids))
+				for name, k := range i.dir.kids {
+					k.mu.Lock()
+					l = append(l, entry{name, k.inoLocked(), uint8(k.mode.Load() & unix.S_IFMT >> 12)})
+					k.mu.Unlock()
+				}
+				i.dir.listing = l
 			}
-			i.dir.listing = l
+			s.mu.Unlock()
+			s.ahead.from(i)
+			return l, nil
 		}
+		room := s.nodes < nodeLimit
 		s.mu.Unlock()
-		return l, nil
-	}
-	room := s.nodes < nodeLimit
-	s.mu.Unlock()
-	more := uint32(0)
-	if s.exclusive && room {
-		// The deeper a walk of the tree, the more of it comes at once.
-		if n := s.walking.Add(1); n > 3 {
-			more = uint32(min(64<<min(n-3, 6), 2048))
+		if s.exclusive && s.ahead.wait() {
+			continue // what was fetched ahead may be this
 		}
+		more := uint32(0)
+		if s.exclusive && room {
+			// The deeper a walk of the tree, the more of it comes at once.
+			if n := s.walking.Add(1); n > walkStarts {
+				more = uint32(min(64<<min(n-walkStarts, 6), 1024))
+			}
+		}
+		l, err := i.fetch(1<<31, more)
+		s.ahead.from(i)
+		return l, err
 	}
-	return i.fetch(1<<31, more)
 }
 
 // Sync implements vfs.FileOps.

@@ -72,6 +72,7 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 	default:
 		return nil, errno.EINVAL
 	}
+	s.ahead.fs = s
 	s.lane.OnDeath = c.OnDeath
 	if c.RFD >= 0 {
 		s.attach(c.RFD, c.WFD)
@@ -117,7 +118,8 @@ type Super struct {
 	byID  map[fileID]*inode // files with several names; all in use if not exclusive
 	nodes int               // inodes alive
 
-	idle idleFiles
+	idle  idleFiles
+	ahead readAhead
 }
 
 type fileID struct {
@@ -214,6 +216,7 @@ func (s *Super) Sync(ctx kctx.Ctx) error {
 
 // Release implements vfs.Super.
 func (s *Super) Release() {
+	s.ahead.stop.Store(true)
 	s.idle.drop()
 	s.lane.Close()
 	if s.p9 != nil {
