@@ -69,7 +69,8 @@ func Populate(ctx kctx.Ctx, sys *vfs.System, dir vfs.Path) error {
 	return nil
 }
 
-// Type is the file system type "devtmpfs": a tmpfs that comes filled.
+// Type is the file system type "devtmpfs": a tmpfs that comes filled. Tmpfs
+// makes it, under that name.
 type Type struct{ Tmpfs vfs.FSType }
 
 // Name implements vfs.FSType.
@@ -88,29 +89,27 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 		return nil, err
 	}
 	root := s.Root()
+	defer root.Release()
+	made := func(i vfs.Inode, err error) error {
+		if err == nil {
+			i.Release()
+		}
+		return err
+	}
 	for _, n := range Nodes {
-		if _, err := root.Mknod(ctx, n.Name, unix.S_IFCHR|0o666, n.Dev); err != nil {
+		if err := made(root.Mknod(ctx, n.Name, unix.S_IFCHR|0o666, n.Dev)); err != nil {
 			return nil, err
 		}
 	}
 	for _, d := range Dirs {
-		if _, err := root.Mkdir(ctx, d, 0o755); err != nil {
+		if err := made(root.Mkdir(ctx, d, 0o755)); err != nil {
 			return nil, err
 		}
 	}
 	for _, l := range Links {
-		if _, err := root.Symlink(ctx, l[0], l[1]); err != nil {
+		if err := made(root.Symlink(ctx, l[0], l[1])); err != nil {
 			return nil, err
 		}
 	}
-	return &super{s, t}, nil
+	return s, nil
 }
-
-// super is the tmpfs under the name of devtmpfs.
-type super struct {
-	vfs.Super
-	t *Type
-}
-
-// Type implements vfs.Super.
-func (s *super) Type() vfs.FSType { return s.t }

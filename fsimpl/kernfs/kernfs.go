@@ -119,6 +119,8 @@ type Inode struct {
 	// call is EINVAL.
 	Show  func(ctx kctx.Ctx, w *bytes.Buffer) error
 	Store func(ctx kctx.Ctx, s string) error
+	// Check, if set, may refuse an open.
+	Check func(ctx kctx.Ctx) error
 	// OpenOps replaces Show and Store for files that are more than text.
 	OpenOps func(ctx kctx.Ctx, d *vfs.Dentry, flags uint32) (vfs.FileOps, error)
 	// Notify is polled and waited on by readers (POLLPRI on changes).
@@ -132,6 +134,9 @@ type Inode struct {
 	// MkdirFn and RmdirFn make directories writable (cgroup2).
 	MkdirFn func(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error)
 	RmdirFn func(ctx kctx.Ctx, name string, child vfs.Inode) error
+	// CreateFn and UnlinkFn do it for files (mqueue).
+	CreateFn func(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error)
+	UnlinkFn func(ctx kctx.Ctx, name string, child vfs.Inode) error
 
 	mu    sync.Mutex
 	kids  map[string]vfs.Inode
@@ -353,10 +358,16 @@ func (i *Inode) Revalidate(ctx kctx.Ctx, parent vfs.Inode, name string) bool {
 	if i.Alive != nil {
 		return i.Alive()
 	}
-	if p, ok := parent.(Any); ok {
-		return p.Base().Dyn != nil || p.Base().Child(name) != nil
+	p, ok := parent.(Any)
+	if !ok {
+		return true
 	}
-	return true
+	c := p.Base().Child(name)
+	if c == nil {
+		return p.Base().Dyn != nil
+	}
+	a, ok := c.(Any) // the name may have been made anew
+	return ok && a.Base() == i
 }
 
 // deny is the answer to changes of a tree without the method, as in Linux's
@@ -365,6 +376,9 @@ var deny error = errno.EPERM
 
 // Create implements vfs.Inode.
 func (i *Inode) Create(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error) {
+	if i.CreateFn != nil {
+		return i.CreateFn(ctx, name, mode)
+	}
 	return nil, errno.EACCES
 }
 
@@ -388,7 +402,12 @@ func (i *Inode) Symlink(ctx kctx.Ctx, name, target string) (vfs.Inode, error) { 
 func (i *Inode) Link(ctx kctx.Ctx, name string, target vfs.Inode) error { return deny }
 
 // Unlink implements vfs.Inode.
-func (i *Inode) Unlink(ctx kctx.Ctx, name string, child vfs.Inode) error { return deny }
+func (i *Inode) Unlink(ctx kctx.Ctx, name string, child vfs.Inode) error {
+	if i.UnlinkFn != nil {
+		return i.UnlinkFn(ctx, name, child)
+	}
+	return deny
+}
 
 // Rmdir implements vfs.Inode.
 func (i *Inode) Rmdir(ctx kctx.Ctx, name string, child vfs.Inode) error {
@@ -432,6 +451,11 @@ func (i *Inode) Release() {}
 func (i *Inode) Open(ctx kctx.Ctx, d *vfs.Dentry, flags uint32) (vfs.FileOps, error) {
 	if i.Alive != nil && !i.Alive() {
 		return nil, errno.ENOENT
+	}
+	if i.Check != nil {
+		if err := i.Check(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if i.OpenOps != nil {
 		return i.OpenOps(ctx, d, flags)

@@ -54,6 +54,7 @@ var families = [][]Row{
 	schedRows,
 	miscRows,
 	sysvRows,
+	anonRows,
 }
 
 // Max is the first number beyond the table.
