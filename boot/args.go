@@ -1,6 +1,8 @@
 package boot
 
 import (
+	"net/netip"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -137,4 +139,32 @@ type GoferArgs struct {
 	Debug      bool         `json:"debug,omitempty"`
 	HostUDS    bool         `json:"hostUDS,omitempty"`
 	Unconfined bool         `json:"unconfined,omitempty"`
+}
+
+// Network is what the sandbox's own TCP/IP stack takes over of a host network
+// namespace.
+type Network struct {
+	Links  []NetLink  `json:"links"`
+	Routes []NetRoute `json:"routes,omitempty"`
+}
+
+// NetLink is one interface. FD indexes the message's descriptors: a packet
+// socket bound to it; -1 for the loopback.
+type NetLink struct {
+	Index    int            `json:"index"`
+	Name     string         `json:"name"`
+	MTU      int            `json:"mtu"`
+	MAC      []byte         `json:"mac,omitempty"`
+	Loopback bool           `json:"loopback,omitempty"`
+	Up       bool           `json:"up,omitempty"`
+	Addrs    []netip.Prefix `json:"addrs,omitempty"` // address with its prefix length
+	FD       int            `json:"fd"`
+}
+
+// NetRoute is one route of the main table.
+type NetRoute struct {
+	Dst     netip.Prefix `json:"dst"`
+	Gateway netip.Addr   `json:"gateway"`
+	Src     netip.Addr   `json:"src"`
+	Link    int          `json:"link"` // interface index
 }

@@ -8,9 +8,12 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"redoubt.dev/redoubt/fsimpl/devfs"
 	"redoubt.dev/redoubt/fsimpl/devpts"
 	"redoubt.dev/redoubt/fsimpl/goferfs"
 	"redoubt.dev/redoubt/fsimpl/overlayfs"
+	"redoubt.dev/redoubt/fsimpl/pipefs"
+	"redoubt.dev/redoubt/fsimpl/procfs"
 	"redoubt.dev/redoubt/fsimpl/tmpfs"
 	"redoubt.dev/redoubt/sentry/kernel"
 	"redoubt.dev/redoubt/sentry/syscalls"
@@ -26,15 +29,17 @@ func (s *server) install(a *CreateArgs) error {
 		tmpfs.NewType(s.sys, mem),
 		tmpfs.NewNamedType(s.sys, mem, "ramfs"),
 		overlayfs.New(s.sys),
-		tmpfs.NewNamedType(s.sys, mem, "proc"),
+		&devfs.Type{Tmpfs: tmpfs.NewNamedType(s.sys, mem, "devtmpfs")},
+		&procfs.Type{K: s.k, Host: procfs.HostInfo{CPUInfo: s.host.cpuinfo, CPUs: s.host.cpus}},
 		tmpfs.NewNamedType(s.sys, mem, "sysfs"),
-		tmpfs.NewNamedType(s.sys, mem, "devtmpfs"),
 		tmpfs.NewNamedType(s.sys, mem, "mqueue"),
 		tmpfs.NewNamedType(s.sys, mem, "cgroup2"),
 		&devpts.Type{K: s.k, Sys: s.sys},
 	} {
 		s.sys.RegisterType(t)
 	}
+	pipefs.Register(s.sys)
+	devfs.RegisterDevices(s.sys, mem)
 	devpts.RegisterDevices(s.sys)
 	s.k.SetDispatch(syscalls.Dispatch)
 	return nil

@@ -18,6 +18,7 @@ import (
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/kernel"
 	"redoubt.dev/redoubt/sentry/klog"
+	"redoubt.dev/redoubt/sentry/loader"
 	"redoubt.dev/redoubt/sentry/pages"
 	"redoubt.dev/redoubt/sentry/platform"
 	"redoubt.dev/redoubt/sentry/platform/systrap"
@@ -124,6 +125,9 @@ func newServer(a *CreateArgs, fds []int, host hostFacts) (*server, error) {
 	return s, nil
 }
 
+// vdsoHolder is a platform that keeps the host's vDSO in its stub processes.
+type vdsoHolder interface{ HostVDSO() uint64 }
+
 // createRoot builds the kernel and the first container.
 func (s *server) createRoot(a *CreateArgs, fds []int) error {
 	var err error
@@ -139,6 +143,15 @@ func (s *server) createRoot(a *CreateArgs, fds []int) error {
 	if err != nil {
 		return fmt.Errorf("making the kernel: %w", err)
 	}
+	var base uint64
+	if h, ok := s.plat.(vdsoHolder); ok {
+		base = h.HostVDSO()
+	}
+	vdso, err := loader.NewVDSO(s.host.mem, base)
+	if err != nil {
+		return err
+	}
+	s.k.SetVDSO(vdso)
 	if err := s.install(a); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"redoubt.dev/redoubt/fsimpl/devfs"
 	"redoubt.dev/redoubt/fsimpl/goferfs"
 	"redoubt.dev/redoubt/fsimpl/overlayfs"
 	"redoubt.dev/redoubt/sentry/errno"
@@ -143,6 +144,17 @@ func (b *mounter) mount(m *Mount) error {
 			}
 		}
 	}
+	if m.Dest == "/dev" && !m.Gofer {
+		// OCI wants its default devices in whatever is mounted there.
+		dir, err := b.sys.Walk(b.ctx, b.op(m.Dest))
+		if err != nil {
+			return err
+		}
+		defer dir.DecRef()
+		if err := devfs.Populate(b.ctx, b.sys, dir); err != nil {
+			return fmt.Errorf("making the default devices: %w", err)
+		}
+	}
 	if set.Propagation != 0 {
 		return b.propagate(m.Dest, set.Propagation)
 	}
@@ -152,8 +164,6 @@ func (b *mounter) mount(m *Mount) error {
 // guestType is the sandbox's file system for an OCI mount type.
 func guestType(m *Mount) string {
 	switch {
-	case m.Dest == "/dev" && (m.Type == "tmpfs" || m.Type == "devfs"):
-		return "devtmpfs" // the devices OCI wants there are part of it
 	case m.Type == "devfs":
 		return "devtmpfs"
 	case m.Type == "cgroup":
