@@ -121,6 +121,20 @@ type Event struct {
 	Addr   uint64 // fault address, or instruction for EventSignal
 }
 
+// VDSOKeeper is implemented by a Platform in whose stub processes the host's vDSO is
+// mapped, at an address above MaxAddr that user code may call.
+type VDSOKeeper interface {
+	// HostVDSO returns the address of the image, 0 if it is not there.
+	HostVDSO() uint64
+}
+
+// Parker is implemented by Threads whose stub spins for a while outside Switch.
+type Parker interface {
+	// Park says that the task is about to block: the next Switch is not soon.
+	// It is called by the goroutine that calls Switch, and is cheap.
+	Park()
+}
+
 // Patcher is implemented by Spaces that can replace system-call instructions
 // of user code by jumps that need no host trap. It is optional: without SetText
 // nothing is patched.

@@ -9,6 +9,7 @@ import (
 // The constants and structures of stub/layout.h, which explains them.
 const (
 	maxAddr   = 0x7ff600000000
+	vdsoBase  = 0x7ff700000000
 	stubBase  = 0x7ff800000000
 	cmdBase   = 0x7ff810000000
 	areaBase  = 0x7ff820000000
@@ -33,6 +34,7 @@ const (
 
 	turnStub   = 0
 	turnSentry = 1
+	turnPark   = 2
 
 	cmdResume = 1
 	cmdGate   = 2

@@ -31,6 +31,8 @@ type proc struct {
 
 // zygote is the process that all stub processes are forked from.
 type zygote struct {
+	// vdso is where stub processes have the host's vDSO, 0 for nowhere.
+	vdso   uint64
 	ctl    *os.File
 	raw    int // its descriptor
 	forked chan int
@@ -69,7 +71,8 @@ func newZygote() (*zygote, error) {
 		unix.Close(pair[0])
 		return nil, errors.New("systrap: descriptor 0 must be open")
 	}
-	if _, err := startStub(exe, pair[1]); err != nil {
+	vdso, before := hostVDSO()
+	if _, err := startStub(exe, pair[1], vdso); err != nil {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("starting the stub: %w", err)
 	}
@@ -84,6 +87,9 @@ func newZygote() (*zygote, error) {
 	if err != nil || n != len(buf) || buf[0] != reportReady {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("stub did not start: %d bytes, %v", n, err)
+	}
+	if buf[4] == 1 {
+		z.vdso = vdsoBase + before
 	}
 	if err := unix.SetNonblock(z.raw, true); err != nil {
 		unix.Close(pair[0])

@@ -24,6 +24,23 @@ func futexWait(p *atomic.Uint32, v uint32, timeoutNs int64) bool {
 	return e == unix.ETIMEDOUT
 }
 
+// futexBlock is futexWait that gives this thread's P to other goroutines at
+// once, where futexWait lets the scheduler find out in its own time.
+//
+//go:nosplit
+func futexBlock(p *atomic.Uint32, v uint32, ts *unix.Timespec) bool {
+	entersyscallblock()
+	_, _, e := unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 0, uintptr(v), uintptr(unsafe.Pointer(ts)), 0, 0)
+	exitsyscall()
+	return e == unix.ETIMEDOUT
+}
+
+//go:linkname entersyscallblock runtime.entersyscallblock
+func entersyscallblock()
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
+
 func futexWake(p *atomic.Uint32) {
 	unix.RawSyscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 1, 1)
 }
@@ -77,10 +94,11 @@ func areaOf(mem *[areaSize]byte) *area { return (*area)(unsafe.Pointer(mem)) }
 // descriptor 0. It does not need /proc, which os/exec would.
 //
 //go:norace
-func startStub(exe, ctl int) (int, error) {
+func startStub(exe, ctl int, arg string) (int, error) {
 	empty := [1]byte{}
 	name := [5]byte{'s', 't', 'u', 'b', 0}
-	argv := [2]*byte{&name[0], nil}
+	arg0 := append([]byte(arg), 0)
+	argv := [3]*byte{&name[0], &arg0[0], nil}
 	envp := [1]*byte{nil}
 	beforeFork()
 	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)

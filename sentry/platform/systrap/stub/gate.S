@@ -264,7 +264,7 @@ site_exit:
  */
 	.globl leader
 leader:
-	movabs $STUB_BASE, %rsi
+	movabs $MAX_ADDR, %rsi
 	xor %edi, %edi
 	mov $11, %eax
 	syscall

@@ -8,6 +8,7 @@
 /* User code owns [0, MAX_ADDR). The gap up to STUB_BASE lets the seccomp
  * filter test addr+len with the high words alone (filter.go). */
 #define MAX_ADDR   0x7ff600000000
+#define VDSO_BASE  0x7ff700000000 /* the host's vDSO with its data, see keep_vdso */
 #define STUB_BASE  0x7ff800000000
 #define CONF_BASE  0x7ff800100000 /* one read-only page: struct conf */
 #define CMD_BASE   0x7ff810000000 /* read-only: command slots */
@@ -54,6 +55,7 @@
 
 #define TURN_STUB   0
 #define TURN_SENTRY 1
+#define TURN_PARK   2 /* the sentry's, and it will take long: sleep now */
 
 /* area.cmd */
 #define CMD_RESUME 1 /* load regs and run user code */

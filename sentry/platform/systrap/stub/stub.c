@@ -56,17 +56,18 @@ static void hand_over(struct area *a)
 	if (a->sentry_sleep)
 		futex(&a->turn, 1, 1);
 	for (;;) {
-		for (; n; n--) {
-			if (load(&a->turn) == TURN_STUB)
-				return;
+		u32 turn = load(&a->turn);
+		for (; turn == TURN_SENTRY && n; n--) {
 			__builtin_ia32_pause();
+			turn = load(&a->turn);
 		}
-		__atomic_exchange_n(&a->stub_sleep, 1, __ATOMIC_SEQ_CST);
-		if (load(&a->turn) != TURN_STUB)
-			futex(&a->turn, 0, TURN_SENTRY);
-		a->stub_sleep = 0;
-		if (load(&a->turn) == TURN_STUB)
+		if (turn == TURN_STUB)
 			return;
+		__atomic_exchange_n(&a->stub_sleep, 1, __ATOMIC_SEQ_CST);
+		turn = load(&a->turn);
+		if (turn != TURN_STUB)
+			futex(&a->turn, 0, turn);
+		a->stub_sleep = 0;
 	}
 }
 
@@ -212,7 +213,7 @@ static long sys(long nr, long a, long b, long c, long d, long e, long f)
 enum {
 	SYS_mmap = 9, SYS_munmap = 11, SYS_sigaction = 13, SYS_sigprocmask = 14,
 	SYS_dup2 = 33, SYS_sendto = 44, SYS_recvmsg = 47, SYS_clone = 56, SYS_exit = 60, SYS_wait4 = 61,
-	SYS_prctl = 157, SYS_ppoll = 271, SYS_prlimit = 302, SYS_close_range = 436,
+	SYS_mremap = 25, SYS_getpriority = 140, SYS_prctl = 157, SYS_ppoll = 271, SYS_prlimit = 302, SYS_sched_setattr = 314, SYS_close_range = 436,
 };
 
 struct sigact { void (*fn)(void); u64 flags; void (*rest)(void); u64 mask; };
@@ -258,7 +259,44 @@ static void child(void)
 	leader();
 }
 
-void zygote(void)
+/*
+ * keep_vdso moves the host's vDSO and its data from where the kernel put them
+ * to VDSO_BASE, above user memory, and unmaps all else below the stub. pages
+ * has the sizes of the mappings as characters from '0', the vDSO last; they
+ * follow one another. User code calls it there (loader/vdso). It returns
+ * whether that worked.
+ */
+static int keep_vdso(const u64 *sp)
+{
+	const char *pages = sp[0] == 2 ? (const char *)sp[2] : "";
+	u64 from = 0, to = VDSO_BASE, n;
+	int i, last, ok = 0;
+
+	for (last = 0; pages[last]; last++)
+		;
+	for (sp += sp[0] + 2; *sp; sp++)
+		;
+	for (sp++; *sp; sp += 2)
+		if (*sp == 33 /* AT_SYSINFO_EHDR */)
+			from = sp[1];
+	for (i = 0; i < last - 1; i++)
+		from -= (u64)(pages[i] - '0') << 12;
+	for (i = 0; i < last; i++) {
+		n = (u64)(pages[i] - '0') << 12;
+		ok = sys(SYS_mremap, from, n, n, 3 /* MAYMOVE | FIXED */, to, 0) == (long)to;
+		if (!ok) {
+			to = VDSO_BASE;
+			break;
+		}
+		from += n;
+		to += n;
+	}
+	sys(SYS_munmap, 0, VDSO_BASE, 0, 0, 0, 0);
+	sys(SYS_munmap, to, STUB_BASE - to, 0, 0, 0, 0);
+	return ok;
+}
+
+void zygote(const u64 *sp)
 {
 	static const int faults[] = {4, 5, 7, 8, 10 /* SIGUSR1: interrupt */, 11};
 	u64 all = ~0ul, none = 0, core[2] = {0, 0};
@@ -268,7 +306,12 @@ void zygote(void)
 	sys(SYS_sigprocmask, 2, (long)&all, 0, 8, 0, 0);
 	sys(SYS_prctl, 38 /* NO_NEW_PRIVS */, 1, 0, 0, 0, 0);
 	sys(SYS_prlimit, 0, 4 /* CORE */, (long)core, 0, 0, 0);
-	sys(SYS_munmap, 0, STUB_BASE, 0, 0, 0, 0);
+	/* A short slice: a stub thread that is woken does not wait for a sentry
+	 * thread that happens to spin on its core (sched_setattr(2)). */
+	struct { u32 size, policy; u64 flags; int nice; u32 prio; u64 runtime, deadline, period; } attr =
+		{sizeof attr, 0, 0, 20 - sys(SYS_getpriority, 0, 0, 0, 0, 0, 0), 0, 100000, 0, 0};
+	sys(SYS_sched_setattr, 0, (long)&attr, 0, 0, 0, 0);
+	int vdso = keep_vdso(sp);
 	handle(31, on_sys);
 	for (i = 0; i < sizeof faults / sizeof *faults; i++)
 		handle(faults[i], on_other);
@@ -278,7 +321,7 @@ void zygote(void)
 	if (recv() <= 0 || sys(SYS_mmap, CONF_BASE, 4096, 1, 0x11, 1, 0) != CONF_BASE)
 		sys(SYS_exit, 13, 0, 0, 0, 0, 0);
 	sys(SYS_close_range, 1, ~0u, 0, 0, 0, 0);
-	send(1, 0, 0);
+	send(1, vdso, 0);
 
 	for (;;) {
 		struct { int fd; short events, revents; } pfd = {0, 1, 0};
@@ -298,4 +341,4 @@ void zygote(void)
 	}
 }
 
-__asm__(".globl _start\n_start: xor %ebp,%ebp\n and $-16,%rsp\n call zygote\n hlt\n");
+__asm__(".globl _start\n_start: xor %ebp,%ebp\n mov %rsp,%rdi\n and $-16,%rsp\n call zygote\n hlt\n");
