@@ -123,8 +123,10 @@ type Inode struct {
 	Check func(ctx kctx.Ctx) error
 	// OpenOps replaces Show and Store for files that are more than text.
 	OpenOps func(ctx kctx.Ctx, d *vfs.Dentry, flags uint32) (vfs.FileOps, error)
-	// Notify is polled and waited on by readers (POLLPRI on changes).
-	Notify *Notifier
+	// Watch counts changes of the text, and says where they are announced:
+	// readers may poll for POLLPRI and POLLERR. nil: the file never changes
+	// in a way worth telling.
+	Watch func() (count uint64, queue *wait.Queue)
 	// Target is a link's text.
 	Target func(ctx kctx.Ctx) (string, error)
 	// Alive says whether the object behind is still there; nil: always.
@@ -467,10 +469,10 @@ func (i *Inode) Open(ctx kctx.Ctx, d *vfs.Dentry, flags uint32) (vfs.FileOps, er
 	if i.Store == nil && acc != unix.O_RDONLY && i.Show == nil {
 		return nil, errno.EACCES
 	}
-	return &textFile{i: i, seen: i.Notify.count()}, nil
+	return &textFile{i: i, seen: i.count()}, nil
 }
 
-// Notifier tells readers of a file that its text changed.
+// Notifier is a Watch for those who announce changes themselves.
 type Notifier struct {
 	n     atomic.Uint64
 	queue wait.Queue
@@ -482,11 +484,15 @@ func (n *Notifier) Changed() {
 	n.queue.Notify(wait.Pri | wait.Err)
 }
 
-func (n *Notifier) count() uint64 {
-	if n == nil {
+// Watch is an Inode's Watch.
+func (n *Notifier) Watch() (uint64, *wait.Queue) { return n.n.Load(), &n.queue }
+
+func (i *Inode) count() uint64 {
+	if i.Watch == nil {
 		return 0
 	}
-	return n.n.Load()
+	n, _ := i.Watch()
+	return n
 }
 
 // base has what neither directories nor texts can do.
@@ -518,7 +524,7 @@ type textFile struct {
 
 func (t *textFile) load(ctx kctx.Ctx) error {
 	var w bytes.Buffer
-	t.seen = t.i.Notify.count()
+	t.seen = t.i.count()
 	if err := t.i.Show(ctx, &w); err != nil {
 		return err
 	}
@@ -586,9 +592,9 @@ func (t *textFile) Readdir(ctx kctx.Ctx, f *vfs.File, pos int64, emit func(vfs.D
 
 func (t *textFile) Ready(mask wait.Events) wait.Events {
 	r := wait.In | wait.Out | wait.RdNorm | wait.WrNorm
-	if t.i.Notify != nil {
+	if t.i.Watch != nil {
 		t.mu.Lock()
-		if t.seen != t.i.Notify.count() {
+		if t.seen != t.i.count() {
 			r |= wait.Pri | wait.Err
 		}
 		t.mu.Unlock()
@@ -597,10 +603,11 @@ func (t *textFile) Ready(mask wait.Events) wait.Events {
 }
 
 func (t *textFile) WaitQueue() *wait.Queue {
-	if t.i.Notify == nil {
+	if t.i.Watch == nil {
 		return nil
 	}
-	return &t.i.Notify.queue
+	_, q := t.i.Watch()
+	return q
 }
 
 // dirFile is an open directory.
