@@ -58,6 +58,7 @@ func readHost() (h hostFacts, err error) {
 	if h.mem, err = pages.NewMemory("redoubt-memory"); err != nil {
 		return h, fmt.Errorf("making guest memory: %w", err)
 	}
+	systrap.ReadHost()
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	h.cpuinfo = string(b)
 	var si unix.Sysinfo_t

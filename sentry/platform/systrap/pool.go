@@ -71,8 +71,8 @@ func newZygote() (*zygote, error) {
 		unix.Close(pair[0])
 		return nil, errors.New("systrap: descriptor 0 must be open")
 	}
-	vdso, before := hostVDSO()
-	if _, err := startStub(exe, pair[1], vdso); err != nil {
+	vdso := vdsoLayout()
+	if _, err := startStub(exe, pair[1], vdso.sizes); err != nil {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("starting the stub: %w", err)
 	}
@@ -89,7 +89,7 @@ func newZygote() (*zygote, error) {
 		return nil, fmt.Errorf("stub did not start: %d bytes, %v", n, err)
 	}
 	if buf[4] == 1 {
-		z.vdso = vdsoBase + before
+		z.vdso = vdsoBase + vdso.before
 	}
 	if err := unix.SetNonblock(z.raw, true); err != nil {
 		unix.Close(pair[0])

@@ -5,12 +5,27 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 
 	"redoubt.dev/redoubt/sentry/arch"
 )
 
 // HostVDSO implements platform.VDSOKeeper.
 func (p *Platform) HostVDSO() uint64 { return p.z.vdso }
+
+// ReadHost learns from /proc/self what New needs. Where /proc goes away before
+// New, it is to be called earlier.
+func ReadHost() { vdsoLayout() }
+
+type vdsoSizes struct {
+	sizes  string
+	before uint64
+}
+
+var vdsoLayout = sync.OnceValue(func() vdsoSizes {
+	s, b := hostVDSO()
+	return vdsoSizes{s, b}
+})
 
 // hostVDSO describes the host's vDSO for keep_vdso in stub.c, from this
 // process's own: the sizes of its mappings, and how many bytes of data precede
