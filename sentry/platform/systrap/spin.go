@@ -1,43 +1,79 @@
 package systrap
 
-import "sync/atomic"
-
-// Pauses (about 20-40 ns each) that a side spins before it sleeps.
-const (
-	sentrySpins = 1000
-	stubSpins   = 1000
+import (
+	"runtime"
+	"sync/atomic"
 )
 
-// spinner decides how long the sentry's side of one thread spins.
+// How long a side spins before it sleeps, in pauses (about 20 ns each here).
+// Waking a thread on another core costs 5 to 15 us, spinning for that long at
+// most doubles it.
+const (
+	// sentryRounds of roundSpins pauses, with a look at the other goroutines
+	// between: one core polls for all threads.
+	sentryRounds = 10
+	roundSpins   = 100
+	stubSpins    = 1000
+	fewSpins     = 30
+	// maxMisses bounds how rarely a spin is tried that used not to pay.
+	maxMisses = 6
+)
+
+// backoff says which of a sequence of tries to make: after n failures in a
+// row, one in 2^n.
+type backoff struct{ misses, skip uint32 }
+
+func (b *backoff) try() bool {
+	if b.skip > 0 {
+		b.skip--
+		return false
+	}
+	return true
+}
+
+func (b *backoff) result(ok bool) {
+	if ok {
+		b.misses = 0
+		return
+	}
+	b.misses = min(b.misses+1, maxMisses)
+	b.skip = 1<<b.misses - 1
+}
+
+// spinner decides how long both sides of one thread spin.
 type spinner struct {
-	misses uint32 // spins in a row that ended in sleep
-	skip   uint32 // waits that sleep at once
+	own    backoff // our own spinning
+	theirs backoff // the stub's, which we order
+	tried  bool    // the stub was told to spin
+	parked bool    // the stub was told to sleep
 }
 
 // spin reports whether *turn left turnStub while it spun.
-func (w *spinner) spin(p *Platform, turn *atomic.Uint32) bool {
-	if p.user.Load() >= p.ncpu {
-		return spin(turn, turnStub, 50)
+func (w *spinner) spin(turn *atomic.Uint32) bool {
+	if !w.own.try() {
+		return spin(turn, turnStub, fewSpins)
 	}
-	if w.skip > 0 {
-		w.skip--
-		return spin(turn, turnStub, 50)
+	ok := false
+	for i := 0; i < sentryRounds && !ok; i++ {
+		if i > 0 {
+			runtime.Gosched()
+		}
+		ok = spin(turn, turnStub, roundSpins)
 	}
-	if spin(turn, turnStub, sentrySpins) {
-		w.misses = 0
-		return true
-	}
-	if w.misses < 6 {
-		w.misses++
-	}
-	w.skip = 1 << w.misses
-	return false
+	w.own.result(ok)
+	return ok
 }
 
-// stubSpin is how long a stub spins for the sentry's next answer.
-func (p *Platform) stubSpin() uint32 {
-	if p.user.Load() > 1 {
-		return 50
+// stub returns how long the stub should spin for the next answer; slept says
+// that it did not get this one by spinning.
+func (w *spinner) stub(slept bool) uint32 {
+	if w.tried && !w.parked {
+		w.theirs.result(!slept)
 	}
-	return stubSpins
+	w.parked = false
+	w.tried = w.theirs.try()
+	if w.tried {
+		return stubSpins
+	}
+	return fewSpins
 }

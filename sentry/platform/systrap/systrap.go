@@ -22,7 +22,6 @@ package systrap
 
 import (
 	"fmt"
-	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -67,8 +66,6 @@ type Platform struct {
 	pool    *pool
 	ncpu    int32
 	noPatch bool
-	// user counts threads that run user code now; it steers the spinning.
-	user atomic.Int32
 	// xstate is what the host's signal frames hold, learnt from the first.
 	xstate atomic.Pointer[xstate]
 }
@@ -83,7 +80,7 @@ func New(o Options) (platform.Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Platform{z: z, ncpu: int32(runtime.NumCPU()), noPatch: o.NoPatch}
+	p := &Platform{z: z, noPatch: o.NoPatch}
 	p.pool = newPool(z, o.PoolSize)
 	if err := p.probe(); err != nil {
 		p.Close()

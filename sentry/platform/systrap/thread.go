@@ -2,7 +2,6 @@ package systrap
 
 import (
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -111,7 +110,8 @@ func (t *Thread) boot() bool {
 func (t *Thread) handOver(cmd uint32) {
 	a := t.a
 	a.cmd = cmd
-	a.spin = t.s.p.stubSpin()
+	slept := a.stubSleep.Load() != 0
+	a.spin = t.spinner.stub(slept)
 	a.turn.Store(turnStub)
 	if a.stubSleep.Load() != 0 {
 		futexWake(&a.turn)
@@ -122,7 +122,7 @@ func (t *Thread) handOver(cmd uint32) {
 // await returns when it is the sentry's turn or the space died.
 func (t *Thread) await() {
 	a := t.a
-	if t.spinner.spin(t.s.p, &a.turn) {
+	if t.spinner.spin(&a.turn) {
 		return
 	}
 	for deaf := 0; ; {
@@ -130,7 +130,8 @@ func (t *Thread) await() {
 		if a.turn.Load() != turnStub || t.s.dead.Load() {
 			break
 		}
-		timedOut := futexWait(&a.turn, turnStub, int64(time.Second))
+		ts := unix.Timespec{Sec: 1}
+		timedOut := futexBlock(&a.turn, turnStub, &ts)
 		if a.turn.Load() != turnStub || t.s.dead.Load() {
 			break
 		}
@@ -268,9 +269,7 @@ func (t *Thread) enter(regs *arch.Regs) (platform.Event, bool) {
 			s.slowPatches()
 		}
 	}
-	s.p.user.Add(1)
 	t.handOver(cmd)
-	s.p.user.Add(-1)
 	t.inUser.Store(false)
 	if s.dead.Load() {
 		return died, true
@@ -399,6 +398,13 @@ func (t *Thread) Interrupt() {
 	if t.inUser.Load() {
 		t.signal()
 	}
+}
+
+// Park implements platform.Parker.
+func (t *Thread) Park() {
+	// Not stored blindly: the stub must never see its turn taken away.
+	t.a.turn.CompareAndSwap(turnSentry, turnPark)
+	t.spinner.parked = true
 }
 
 func (t *Thread) signal() {
