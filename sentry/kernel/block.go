@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"redoubt.dev/redoubt/sentry/errno"
+	"redoubt.dev/redoubt/sentry/platform"
 	"redoubt.dev/redoubt/sentry/wait"
 )
 
@@ -87,6 +88,9 @@ func (t *Task) block(c <-chan struct{}, deadline time.Time, bits uint32, state i
 	}
 	t.state.Store(state)
 	t.cpu.pause(t.k)
+	if p, ok := t.th.(platform.Parker); ok {
+		p.Park()
+	}
 	err := error(nil)
 loop:
 	for {

@@ -402,6 +402,9 @@ func (t *Thread) Interrupt() {
 
 // Park implements platform.Parker.
 func (t *Thread) Park() {
+	if t.a == nil {
+		return
+	}
 	// Not stored blindly: the stub must never see its turn taken away.
 	t.a.turn.CompareAndSwap(turnSentry, turnPark)
 	t.spinner.parked = true
