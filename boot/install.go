@@ -11,9 +11,11 @@ import (
 	"redoubt.dev/redoubt/fsimpl/devfs"
 	"redoubt.dev/redoubt/fsimpl/devpts"
 	"redoubt.dev/redoubt/fsimpl/goferfs"
+	"redoubt.dev/redoubt/fsimpl/mqueue"
 	"redoubt.dev/redoubt/fsimpl/overlayfs"
 	"redoubt.dev/redoubt/fsimpl/pipefs"
 	"redoubt.dev/redoubt/fsimpl/procfs"
+	"redoubt.dev/redoubt/fsimpl/sysfs"
 	"redoubt.dev/redoubt/fsimpl/tmpfs"
 	"redoubt.dev/redoubt/sentry/kernel"
 	"redoubt.dev/redoubt/sentry/syscalls"
@@ -31,8 +33,8 @@ func (s *server) install(a *CreateArgs) error {
 		overlayfs.New(s.sys),
 		&devfs.Type{Tmpfs: tmpfs.NewNamedType(s.sys, mem, "devtmpfs")},
 		&procfs.Type{K: s.k, Host: procfs.HostInfo{CPUInfo: s.host.cpuinfo, CPUs: s.host.cpus}},
-		tmpfs.NewNamedType(s.sys, mem, "sysfs"),
-		tmpfs.NewNamedType(s.sys, mem, "mqueue"),
+		&sysfs.Type{K: s.k, Host: s.host.sysfs},
+		&mqueue.Type{K: s.k},
 		tmpfs.NewNamedType(s.sys, mem, "cgroup2"),
 		&devpts.Type{K: s.k, Sys: s.sys},
 	} {

@@ -14,6 +14,7 @@ import (
 
 	"redoubt.dev/redoubt/boot/hostfilter"
 	"redoubt.dev/redoubt/fsimpl/hostfd"
+	"redoubt.dev/redoubt/fsimpl/sysfs"
 	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/kernel"
@@ -46,6 +47,7 @@ type machine struct {
 // hostFacts is what is read of the host before it is given up.
 type hostFacts struct {
 	cpuinfo  string
+	sysfs    sysfs.HostInfo
 	memTotal uint64
 	cpus     int
 	// mem is made early because its read-only descriptor is opened through
@@ -59,8 +61,10 @@ func readHost() (h hostFacts, err error) {
 		return h, fmt.Errorf("making guest memory: %w", err)
 	}
 	systrap.ReadHost()
+	systrap.ReadHost()
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	h.cpuinfo = string(b)
+	h.sysfs = sysfs.ReadHost()
 	var si unix.Sysinfo_t
 	if unix.Sysinfo(&si) == nil {
 		h.memTotal = si.Totalram * uint64(si.Unit)
@@ -126,9 +130,6 @@ func newServer(a *CreateArgs, fds []int, host hostFacts) (*server, error) {
 	return s, nil
 }
 
-// vdsoHolder is a platform that keeps the host's vDSO in its stub processes.
-type vdsoHolder interface{ HostVDSO() uint64 }
-
 // createRoot builds the kernel and the first container.
 func (s *server) createRoot(a *CreateArgs, fds []int) error {
 	var err error
@@ -145,7 +146,7 @@ func (s *server) createRoot(a *CreateArgs, fds []int) error {
 		return fmt.Errorf("making the kernel: %w", err)
 	}
 	var base uint64
-	if h, ok := s.plat.(vdsoHolder); ok {
+	if h, ok := s.plat.(platform.VDSOKeeper); ok {
 		base = h.HostVDSO()
 	}
 	vdso, err := loader.NewVDSO(s.host.mem, base)

@@ -46,7 +46,7 @@ type Attr struct {
 }
 
 // Type is the file system type "mqueue".
-type Type struct{ Sys *vfs.System }
+type Type struct{ K *kernel.Kernel }
 
 // Name implements vfs.FSType.
 func (*Type) Name() string { return "mqueue" }
@@ -60,13 +60,12 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 		return nil, errno.EINVAL
 	}
 	if ns, ok := opts.Internal.(*kernel.IPCNamespace); ok && ns != nil {
-		return Of(t.Sys, ns).FS, nil
+		return Of(t.K, ns).FS, nil
 	}
-	task, ok := ctx.(*kernel.Task)
-	if !ok {
-		return nil, errno.EINVAL
+	if task, ok := ctx.(*kernel.Task); ok {
+		return Of(t.K, task.IPC()).FS, nil
 	}
-	return Of(t.Sys, task.IPC()).FS, nil
+	return Of(t.K, t.K.RootIPC()).FS, nil
 }
 
 // Queues are the queues of one IPC namespace.
@@ -81,9 +80,9 @@ type Queues struct {
 }
 
 // Of returns the queues of a namespace.
-func Of(sys *vfs.System, ns *kernel.IPCNamespace) *Queues {
+func Of(k *kernel.Kernel, ns *kernel.IPCNamespace) *Queues {
 	return ns.Slot("mqueue", func() any {
-		q := &Queues{FS: kernfs.New(sys, &Type{sys}, 0x19800202), sys: sys, bytes: map[creds.KUID]uint64{}}
+		q := &Queues{FS: kernfs.New(k.VFS(), &Type{k}, 0x19800202), sys: k.VFS(), bytes: map[creds.KUID]uint64{}}
 		q.FS.Chmod = true
 		q.root = q.FS.NewDir(0o777 | unix.S_ISVTX)
 		q.root.CreateFn = func(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error) { return q.create(ctx, name, mode, nil) }

@@ -6,6 +6,8 @@ package sysfs
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 	"sync/atomic"
@@ -38,6 +40,23 @@ type Interface struct {
 	Address string // "02:42:ac:11:00:02"
 	Up      bool
 	Stats   map[string]uint64 // rx_bytes, ...
+}
+
+// ReadHost reads a HostInfo; it must run before the process is confined.
+func ReadHost() HostInfo {
+	const dir = "/sys/devices/system/cpu/cpu0/cache/"
+	h := HostInfo{Cache: map[string]string{}}
+	indexes, _ := filepath.Glob(dir + "index*")
+	for _, d := range indexes {
+		for _, f := range []string{"coherency_line_size", "id", "level", "number_of_sets", "physical_line_partition", "shared_cpu_list", "shared_cpu_map", "size", "type", "ways_of_associativity"} {
+			if b, err := os.ReadFile(filepath.Join(d, f)); err == nil {
+				h.Cache[filepath.Base(d)+"/"+f] = string(b)
+			}
+		}
+	}
+	b, _ := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
+	h.THP = string(b)
+	return h
 }
 
 var interfaces atomic.Pointer[func(ns *kernel.NetNamespace) []Interface]

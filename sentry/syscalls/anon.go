@@ -45,16 +45,6 @@ var anonRows = []Row{
 	{447, "memfd_secret", nil, "hex", None, "ENOSYS, as without secretmem.enable"},
 }
 
-// install gives a new file a descriptor.
-func install(t *kernel.Task, f *vfs.File, cloexec bool) (uint64, error) {
-	fd, err := t.InstallFile(f, cloexec)
-	if err != nil {
-		f.DecRef(t)
-		return 0, err
-	}
-	return uint64(fd), nil
-}
-
 // eventfd(2).
 func sysEventfd(t *kernel.Task, a arch.Args) (uint64, error) {
 	return install(t, eventfd.New(t, t.Kernel().VFS(), uint64(a.Uint(0)), false, 0), false)
@@ -300,7 +290,7 @@ func sysPidfdSendSignal(t *kernel.Task, a arch.Args) (uint64, error) {
 	return 0, t.KillProcess(x.ThreadGroup(), sig, info)
 }
 
-func queues(t *kernel.Task) *mqueue.Queues { return mqueue.Of(t.Kernel().VFS(), t.IPC()) }
+func queues(t *kernel.Task) *mqueue.Queues { return mqueue.Of(t.Kernel(), t.IPC()) }
 
 // mq_open(2).
 func sysMqOpen(t *kernel.Task, a arch.Args) (uint64, error) {
