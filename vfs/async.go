@@ -9,9 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Kinds of Owner (F_OWNER_*).
+const (
+	OwnerTID  = 0
+	OwnerPID  = 1
+	OwnerPGRP = 2
+)
+
 // Owner is who gets SIGIO and SIGURG of a file (fcntl(2), F_SETOWN_EX).
 type Owner struct {
-	Type int32 // F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP
+	Type int32 // OwnerTID, OwnerPID, OwnerPGRP
 	PID  int32 // as the setter saw it
 	// Target is the kernel's object for it; vfs only keeps it.
 	Target any

@@ -101,7 +101,7 @@ func sysOpenat2(t *kernel.Task, a arch.Args) (uint64, error) {
 		resolve&^0x3f != 0, resolve&(unix.RESOLVE_BENEATH|unix.RESOLVE_IN_ROOT) == unix.RESOLVE_BENEATH|unix.RESOLVE_IN_ROOT:
 		return 0, errno.EINVAL
 	}
-	if resolve&unix.RESOLVE_CACHED != 0 {
+	if resolve&0x20 != 0 { // RESOLVE_CACHED
 		return 0, errno.EAGAIN
 	}
 	var wf vfs.OpFlags

@@ -108,13 +108,16 @@ func sysNewfstatat(t *kernel.Task, a arch.Args) (uint64, error) {
 	return statAt(t, a.Int(0), a.Ptr(1), a.Ptr(2), fl)
 }
 
+// statxSyncType is AT_STATX_SYNC_TYPE.
+const statxSyncType = 0x6000
+
 // statx(2).
 func sysStatx(t *kernel.Task, a arch.Args) (uint64, error) {
 	flags, mask := a.Uint(2), a.Uint(3)
-	if mask&unix.STATX__RESERVED != 0 || flags&unix.AT_STATX_SYNC_TYPE == unix.AT_STATX_SYNC_TYPE {
+	if mask&unix.STATX__RESERVED != 0 || flags&statxSyncType == statxSyncType {
 		return 0, errno.EINVAL
 	}
-	fl, err := atFlags(flags, unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_SYNC_TYPE)
+	fl, err := atFlags(flags, unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT|statxSyncType)
 	if err != nil {
 		return 0, err
 	}

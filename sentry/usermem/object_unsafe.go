@@ -55,3 +55,11 @@ func PutSlice[T any](io IO, addr uint64, v []T) error {
 // AsBytes views a fixed-size value without pointers as bytes, as user memory
 // holds it.
 func AsBytes[T any](v *T) []byte { return asBytes(v) }
+
+// AsBytesOf views a slice of fixed-size values without pointers as bytes.
+func AsBytesOf[T any](v []T) []byte {
+	if len(v) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), uintptr(len(v))*unsafe.Sizeof(v[0]))
+}
