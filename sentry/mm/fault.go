@@ -147,7 +147,7 @@ func (s *Space) growStack(ctx kctx.Ctx, addr uint64) *area {
 		return nil
 	}
 	a := s.areas.s[i]
-	if a.flags&fGrowsDown == 0 || a.start <= addr || addr < minAddr {
+	if a.flags&fGrowsDown == 0 || a.start <= addr || addr < s.min {
 		return nil
 	}
 	limit := limitOf(ctx, unix.RLIMIT_STACK)
@@ -155,7 +155,7 @@ func (s *Space) growStack(ctx kctx.Ctx, addr uint64) *area {
 	if a.end-start > limit {
 		return nil
 	}
-	floor := uint64(minAddr)
+	floor := s.min
 	if i > 0 {
 		below := s.areas.s[i-1]
 		floor = below.end

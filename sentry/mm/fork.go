@@ -17,7 +17,7 @@ func (s *Space) Fork(ctx kctx.Ctx) (*Space, error) {
 		klog.Warningf("mm: fork: %v", err)
 		return nil, errno.ENOMEM
 	}
-	c := &Space{id: lastID.Add(1), p: s.p, ps: ps, mem: s.mem, max: s.max}
+	c := &Space{id: lastID.Add(1), p: s.p, ps: ps, mem: s.mem, max: s.max, min: s.min}
 	c.users.Store(1)
 
 	s.mu.Lock()
@@ -95,7 +95,7 @@ func (s *Space) forkPieces(c *Space) {
 			continue
 		}
 		if p.own {
-			p.cow = true
+			p.cow, p.forked = true, true
 			if p.mapped && p.prot&platform.Write != 0 {
 				s.setRights(p, p.prot&^platform.Write, false)
 			}

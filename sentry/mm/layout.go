@@ -85,12 +85,12 @@ func (s *Space) findGap(hint, length uint64, flags uint32) (uint64, error) {
 	}
 	if hint != 0 {
 		hint = (hint + pageMask) &^ pageMask
-		hint = max(hint, minAddr)
+		hint = max(hint, s.min)
 		if hint <= s.max-length && s.free(memmap.Range{Start: hint, End: hint + length}) {
 			return hint, nil
 		}
 	}
-	if a, ok := s.gapBelow(s.layout.mmapBase, minAddr, length); ok {
+	if a, ok := s.gapBelow(s.layout.mmapBase, s.min, length); ok {
 		return a, nil
 	}
 	if a, ok := s.gapBelow(s.max, s.layout.mmapBase, length); ok {

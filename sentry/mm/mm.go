@@ -61,6 +61,7 @@ type Space struct {
 	ps  platform.Space
 	mem *pages.Memory
 	max uint64 // first address user code may not use
+	min uint64 // and the first it may use without privilege
 
 	// users counts tasks and other openers.
 	users atomic.Int32
@@ -83,8 +84,11 @@ type Space struct {
 	lastFault faultCount
 	lazy      []lazyArea
 
-	layout   layout
-	brk      memmap.Range
+	layout layout
+	brk    memmap.Range
+	// spare is memory to use again, see spare.go.
+	spare    []memmap.Range
+	spareLen uint64
 	heapRes  memmap.Range // memory kept for the heap to grow into
 	stackRes memmap.Range
 	def      lockDefaults

@@ -73,6 +73,9 @@ func (s *Space) MMap(ctx kctx.Ctx, o MMapOpts) (uint64, error) {
 		if o.Addr < minAddr && !ctx.Creds().Capable(creds.CapSysRawio) {
 			return 0, errno.EPERM
 		}
+		if o.Addr < s.min && o.Addr+length > minAddr {
+			return 0, errno.ENOMEM // the platform's own
+		}
 	}
 	if o.MaxProt == 0 {
 		o.MaxProt = allProt
@@ -272,13 +275,13 @@ func (s *Space) back(a *area, r memmap.Range) error {
 			}
 			end = min(end, p.start)
 		}
-		fr, err := s.allocate(a, end-at)
+		fr, full, err := s.allocate(a, end-at)
 		if err != nil {
 			return err
 		}
 		p := &piece{start: at, end: end, off: fr.Start, file: s.mem, own: true, mem: true}
 		s.pieces.insertAt(i, p)
-		s.setRights(p, p.rights(a.prot), false)
+		s.setRights(p, p.rights(a.prot), full)
 		at = end
 	}
 	s.pieces.mergeAround(r.Start, r.End)
@@ -286,28 +289,32 @@ func (s *Space) back(a *area, r memmap.Range) error {
 }
 
 // allocate takes n bytes of fresh memory. The heap and the stack take theirs
-// from reserves, so that one piece can grow.
-func (s *Space) allocate(a *area, n uint64) (memmap.Range, error) {
+// from reserves, so that one piece can grow. full says that the pages exist.
+func (s *Space) allocate(a *area, n uint64) (r memmap.Range, full bool, err error) {
 	const step = 4 << 20
 	switch {
 	case a.flags&fGrowsDown != 0 && n < step:
 		if s.stackRes.Len() < n {
 			if err := s.refill(&s.stackRes, step); err != nil {
-				return memmap.Range{}, err
+				return r, false, err
 			}
 		}
 		s.stackRes.End -= n
-		return memmap.Range{Start: s.stackRes.End, End: s.stackRes.End + n}, nil
+		return memmap.Range{Start: s.stackRes.End, End: s.stackRes.End + n}, false, nil
 	case a.start >= s.brk.Start && a.end <= s.brk.End && n < step:
 		if s.heapRes.Len() < n {
 			if err := s.refill(&s.heapRes, step); err != nil {
-				return memmap.Range{}, err
+				return r, false, err
 			}
 		}
 		s.heapRes.Start += n
-		return memmap.Range{Start: s.heapRes.Start - n, End: s.heapRes.Start}, nil
+		return memmap.Range{Start: s.heapRes.Start - n, End: s.heapRes.Start}, false, nil
 	}
-	return s.mem.Allocate(n)
+	if r, full, ok := s.reuse(n); ok {
+		return r, full, nil
+	}
+	r, err = s.mem.Allocate(n)
+	return r, false, err
 }
 
 func (s *Space) refill(res *memmap.Range, n uint64) error {

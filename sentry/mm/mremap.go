@@ -34,7 +34,7 @@ func (s *Space) Mremap(ctx kctx.Ctx, oldAddr, oldLen, newLen uint64, flags uint3
 	}
 	fixed := flags&unix.MREMAP_FIXED != 0
 	if fixed {
-		if newAddr&pageMask != 0 || newAddr > s.max-newLen || newAddr < minAddr {
+		if newAddr&pageMask != 0 || newAddr > s.max-newLen || newAddr < s.min {
 			return 0, errno.EINVAL
 		}
 		if (memmap.Range{Start: oldAddr, End: oldAddr + oldLen}).Overlaps(memmap.Range{Start: newAddr, End: newAddr + newLen}) {

@@ -20,6 +20,8 @@ type piece struct {
 	// own says that the pages are this space's private memory (of
 	// pages.Memory), cow that another space may share them.
 	own, cow bool
+	// forked says that another space has shared the pages at some time.
+	forked bool
 	// wr says that a shared mapping may be writable (Translation.Write).
 	wr bool
 	// mem says that the file is the sandbox's Memory, whose bytes never fault.
@@ -131,7 +133,7 @@ func (t *pieceSet) gap(addr uint64, r memmap.Range) memmap.Range {
 
 func continues(a, b *piece) bool {
 	return a.end == b.start && a.file == b.file && a.off+a.len() == b.off && a.prot == b.prot &&
-		a.mapped == b.mapped && a.rw == b.rw && a.own == b.own && a.cow == b.cow && a.wr == b.wr
+		a.mapped == b.mapped && a.rw == b.rw && a.own == b.own && a.cow == b.cow && a.forked == b.forked && a.wr == b.wr
 }
 
 // mergeAround joins pieces that meet at a border in [lo, hi].

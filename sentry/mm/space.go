@@ -28,6 +28,10 @@ func New(p platform.Platform, mem *pages.Memory) (*Space, error) {
 	s.users.Store(1)
 	s.exec.dumpable = UserDumpable
 	s.layout = defaultLayout(s.max)
+	s.min = minAddr
+	if p, ok := ps.(platform.Patcher); ok {
+		_, s.min = p.PatchRange()
+	}
 	_ = s.watchText(nil)
 	return s, nil
 }
@@ -79,6 +83,7 @@ func (s *Space) DecUsers(ctx kctx.Ctx) {
 	s.trash = append(s.trash, s.areas.s...)
 	s.areas.s = nil
 	s.dropReserves()
+	s.dropSpare()
 	exe := s.exec.exe
 	s.exec.exe = nil
 	s.mustFlush = false
@@ -248,7 +253,9 @@ func (s *Space) unmapPieces(r memmap.Range) {
 			}
 			hi = p.end
 		}
-		s.drop(p.file, p.fileRange())
+		if !p.own || p.forked || !s.keep(p.fileRange()) {
+			s.drop(p.file, p.fileRange())
+		}
 	}
 	s.pieces.removeAt(i, j)
 	if lo != hi {
