@@ -241,7 +241,7 @@ func (c *container) newProcessOf(program string, p *specs.Process, io *Stdio, fd
 	args := kernel.CreateArgs{
 		Filename: file, Argv: p.Args, Envv: env, Creds: cr, FDs: table, Limits: lim,
 		MountNS: c.b.ns, Root: c.b.root.IncRef(), Cwd: cwd, Umask: umask, PIDNS: c.pidns,
-		UTS: c.uts, IPC: c.ipc, Net: c.net, TTY: tty, Contain: c.id,
+		UTS: c.uts, IPC: c.ipc, Net: c.net, TTY: tty, Contain: c.id, Mortal: c.keepEnv,
 		Setup: func(t *kernel.Task) error { return c.setup(t) },
 	}
 	if p.OOMScoreAdj != nil {

@@ -47,6 +47,7 @@ type machine struct {
 // hostFacts is what is read of the host before it is given up.
 type hostFacts struct {
 	cpuinfo  string
+	thp      string
 	sysfs    sysfs.HostInfo
 	memTotal uint64
 	cpus     int
@@ -64,6 +65,8 @@ func readHost() (h hostFacts, err error) {
 	systrap.ReadHost()
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	h.cpuinfo = string(b)
+	b, _ = os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
+	h.thp = string(b)
 	h.sysfs = sysfs.ReadHost()
 	var si unix.Sysinfo_t
 	if unix.Sysinfo(&si) == nil {

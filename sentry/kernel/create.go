@@ -39,6 +39,9 @@ type CreateArgs struct {
 	Contain  string
 	VDSO     *loader.VDSO
 	OOMScore int32
+	// Mortal lets signals of its own namespace end process number 1, as they
+	// would any other process (runsc do).
+	Mortal bool
 	// Filters is the container's system-call filter, or nil.
 	Setup func(t *Task) error
 }
@@ -111,7 +114,9 @@ func (k *Kernel) CreateProcess(a CreateArgs) (*ThreadGroup, error) {
 	t.ns.Store(proxy)
 	t.fds.Store(a.FDs)
 	t.fs.Store(NewFSContext(a.Root, a.Cwd, a.Umask))
-	t.ucount.Store(k.user(a.Creds.RUID))
+	uc := k.user(a.Creds.RUID)
+	uc.procs.Add(1)
+	t.ucount.Store(uc)
 	t.SetName(baseName(a.Filename))
 
 	k.ts.mu.Lock()
@@ -121,7 +126,7 @@ func (k *Kernel) CreateProcess(a CreateArgs) (*ThreadGroup, error) {
 		tg.pid = p
 		if ns.reaper == nil {
 			ns.reaper = tg
-			tg.unkillable = true
+			tg.unkillable = !a.Mortal
 		} else {
 			tg.parent = nil
 		}
