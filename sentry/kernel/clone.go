@@ -174,6 +174,7 @@ func (t *Task) makeChild(a *CloneArgs, cred *creds.Credentials) (c *Task, err er
 	c.timerSlack.Store(t.timerSlack.Load())
 	c.sched.inherit(&t.sched)
 	c.seccomp.Store(t.seccomp.Load())
+	c.strict.Store(t.strict.Load())
 	if c.seccomp.Load() != nil {
 		c.sysWork.Or(sysSeccomp)
 	}
@@ -314,6 +315,7 @@ func (t *Task) makeChild(a *CloneArgs, cred *creds.Credentials) (c *Task, err er
 	}
 	uc.procs.Add(1)
 	if !thread {
+		tg.ArmCPULimit()
 		tg.pid = p
 		tg.execed = false
 		if pidNS.reaper == nil {

@@ -93,11 +93,12 @@ type Kernel struct {
 	cgroupNS *CgroupNamespace
 	timeNS   *TimeNamespace
 
-	bootTime time.Time
-	inode    atomic.Uint64
-	trace    atomic.Bool
-	forks    atomic.Uint64
-	runnable atomic.Int32
+	bootTime   time.Time
+	bootOffset int64
+	inode      atomic.Uint64
+	trace      atomic.Bool
+	forks      atomic.Uint64
+	runnable   atomic.Int32
 
 	killOnce sync.Once
 	killed   atomic.Bool
@@ -105,6 +106,7 @@ type Kernel struct {
 
 	pause  pauseState
 	ticker ticker
+	load   loadAvg
 	vdso   *loader.VDSO
 
 	users userCounts
@@ -125,7 +127,7 @@ func (k *Kernel) SetForkHook(h *ForkHook) { k.forkHook.Store(h) }
 
 // New returns a kernel without processes.
 func New(a Args) (*Kernel, error) {
-	k := &Kernel{args: a, userNS: a.UserNS, bootTime: time.Now()}
+	k := &Kernel{args: a, userNS: a.UserNS, bootTime: time.Now(), bootOffset: bootOffset()}
 	k.inode.Store(4026532000)
 	if k.userNS == nil {
 		k.userNS = creds.NewRootNS()

@@ -9,6 +9,7 @@ type traceState struct {
 
 func (t *Task) traceFirstStop()                                      {}
 func (t *Task) traceSyscallStop(entry bool)                          {}
+func (t *Task) traceSeccomp(data uint64) bool                        { return false }
 func (t *Task) traceStepDone()                                       {}
 func (t *Task) traceStepHandler()                                    {}
 func (t *Task) traceTrap()                                           {}

@@ -62,6 +62,7 @@ func (t *Task) run() {
 		case platform.EventSyscall:
 			t.doSyscall()
 		case platform.EventInterrupted:
+			t.entries.Add(1)
 			t.regs.OrigRax = ^uint64(0)
 		default:
 			t.regs.OrigRax = ^uint64(0)

@@ -1,3 +1,175 @@
 package kernel
 
-func (t *Task) filterSyscall() bool { return true }
+import (
+	"golang.org/x/sys/unix"
+
+	"redoubt.dev/redoubt/sentry/creds"
+	"redoubt.dev/redoubt/sentry/errno"
+	"redoubt.dev/redoubt/sentry/klog"
+	"redoubt.dev/redoubt/sentry/seccomp"
+	"redoubt.dev/redoubt/sentry/signal"
+)
+
+// SeccompMode is PR_GET_SECCOMP.
+func (t *Task) SeccompMode() int {
+	if t.seccomp.Load() == nil {
+		return 0
+	}
+	if t.strict.Load() {
+		return unix.SECCOMP_MODE_STRICT
+	}
+	return unix.SECCOMP_MODE_FILTER
+}
+
+// SeccompStrict is SECCOMP_SET_MODE_STRICT.
+func (t *Task) SeccompStrict() error {
+	if t.strict.Load() {
+		return nil
+	}
+	if t.seccomp.Load() != nil {
+		return errno.EINVAL
+	}
+	f, err := (*seccomp.Filters)(nil).Add(seccomp.Strict())
+	if err != nil {
+		return err
+	}
+	t.strict.Store(true)
+	t.setFilters(f)
+	return nil
+}
+
+func (t *Task) setFilters(f *seccomp.Filters) {
+	t.seccomp.Store(f)
+	t.sysWork.Or(sysSeccomp)
+}
+
+// Filters is the task's filter chain, nil if it has none.
+func (t *Task) Filters() *seccomp.Filters { return t.seccomp.Load() }
+
+// AddFilter is SECCOMP_SET_MODE_FILTER. With sync all threads of the process
+// get the chain; if one has filters of its own, its id is returned.
+func (t *Task) AddFilter(p *seccomp.Program, sync bool) (diverged int32, err error) {
+	c := t.Creds()
+	if !c.NoNewPrivs && !c.Capable(creds.CapSysAdmin) {
+		return 0, errno.EACCES
+	}
+	if t.strict.Load() {
+		return 0, errno.EINVAL
+	}
+	t.k.ts.mu.Lock()
+	defer t.k.ts.mu.Unlock()
+	mine := t.seccomp.Load()
+	if sync {
+		for _, x := range t.tg.tasks {
+			if x != t && x.exitState == exitNone && (x.strict.Load() || !mine.Contains(x.seccomp.Load())) {
+				return x.pid.Load().In(t.pid.Load().ns), nil
+			}
+		}
+	}
+	f, err := mine.Add(p)
+	if err != nil {
+		return 0, err
+	}
+	t.setFilters(f)
+	if sync {
+		for _, x := range t.tg.tasks {
+			if x != t && x.exitState == exitNone {
+				x.setFilters(f)
+				if c.NoNewPrivs {
+					x.forceNoNewPrivs()
+				}
+			}
+		}
+	}
+	return 0, nil
+}
+
+// forceNoNewPrivs sets the bit from another thread (TSYNC).
+func (t *Task) forceNoNewPrivs() {
+	for {
+		o := t.cred.Load()
+		if o.NoNewPrivs {
+			return
+		}
+		n := o.Fork()
+		n.NoNewPrivs = true
+		if t.cred.CompareAndSwap(o, n) {
+			return
+		}
+	}
+}
+
+// InstallFilter adds a filter without the permission check (boot: the
+// container's profile).
+func (t *Task) InstallFilter(p *seccomp.Program) error {
+	f, err := t.seccomp.Load().Add(p)
+	if err == nil {
+		t.setFilters(f)
+	}
+	return err
+}
+
+// filterSyscall runs the filters for the call in t's registers; false means
+// that the call must not run (rax is set).
+func (t *Task) filterSyscall() bool {
+	f := t.seccomp.Load()
+	r := &t.regs
+	if f == nil || f.Allows(r.OrigRax) {
+		return true
+	}
+	d := seccomp.Data{Nr: int32(r.OrigRax), Arch: seccomp.ArchX8664, IP: r.Rip, Args: r.SyscallArgs()}
+	v := f.Run(&d)
+	data := v & seccomp.DataMask
+	switch v & seccomp.ActionMask {
+	case seccomp.Allow:
+		return true
+	case seccomp.Log:
+		klog.Infof("task %d (%s): seccomp logs call %d", t.ThreadID(), t.Name(), d.Nr)
+		return true
+	case seccomp.Errno:
+		r.Rax = -uint64(min(data, 4095))
+		return false
+	case seccomp.Trap:
+		info := signal.Info{Signo: int32(unix.SIGSYS), Errno: int32(data), Code: signal.SysSeccomp}
+		info.SetSys(r.Rip, d.Nr, seccomp.ArchX8664)
+		r.Rax = r.OrigRax
+		r.OrigRax = ^uint64(0)
+		t.forceSignal(&info)
+		return false
+	case seccomp.Trace:
+		if !t.traceSeccomp(uint64(data)) {
+			r.Rax = -uint64(errno.ENOSYS)
+			return false
+		}
+		if t.dying() {
+			return false
+		}
+		// The tracer may have changed the number: -1 skips the call.
+		if int64(r.OrigRax) < 0 {
+			return false
+		}
+		// Filters see the new call, but TRACE now means ALLOW.
+		if d2 := (seccomp.Data{Nr: int32(r.OrigRax), Arch: seccomp.ArchX8664, IP: r.Rip, Args: r.SyscallArgs()}); d2 != d {
+			switch v := f.Run(&d2); v & seccomp.ActionMask {
+			case seccomp.Allow, seccomp.Log, seccomp.Trace:
+			case seccomp.Errno:
+				r.Rax = -uint64(min(v&seccomp.DataMask, 4095))
+				return false
+			default:
+				t.KillSelf(int32(unix.SIGSYS))
+				return false
+			}
+		}
+		return true
+	case seccomp.UserNotif:
+		r.Rax = -uint64(errno.ENOSYS)
+		return false
+	case seccomp.KillThread:
+		klog.Infof("task %d (%s): seccomp kills thread at call %d", t.ThreadID(), t.Name(), d.Nr)
+		t.KillThreadSelf(int32(unix.SIGSYS))
+	default:
+		klog.Infof("task %d (%s): seccomp kills process at call %d", t.ThreadID(), t.Name(), d.Nr)
+		t.KillSelf(int32(unix.SIGSYS))
+	}
+	return false
+}

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/sentry/creds"
@@ -573,3 +575,48 @@ func (t *Task) Action(sig int32, act *signal.Action) (signal.Action, error) {
 // AltStack returns and optionally replaces the alternate stack; only by the
 // task itself.
 func (t *Task) AltStack() *signal.Stack { return &t.altStack }
+
+// WaitSignal is sigtimedwait(2): EAGAIN at the deadline, EINTR if another
+// signal has a handler to run.
+func (t *Task) WaitSignal(set signal.Set, deadline time.Time, info *signal.Info) error {
+	tg := t.tg
+	for {
+		tg.sigMu.Lock()
+		if t.dequeueLocked(^set, info) {
+			t.sigWait = 0
+			tg.sigMu.Unlock()
+			return nil
+		}
+		// While it sleeps, senders treat these signals as wanted.
+		t.sigWait = set
+		tg.sigMu.Unlock()
+		err := t.blockAny(deadline)
+		tg.sigMu.Lock()
+		t.sigWait = 0
+		got := t.dequeueLocked(^set, info)
+		other := t.killed || t.stopPending || (t.pending.Pending()|tg.pending.Pending())&^t.mask != 0
+		if !got && !other {
+			t.work.And(^uint32(workSignal))
+		}
+		tg.sigMu.Unlock()
+		switch {
+		case got:
+			return nil
+		case err == errno.ETIMEDOUT:
+			return errno.EAGAIN
+		case other || t.work.Load()&workTrace != 0:
+			return errno.EINTR
+		}
+	}
+}
+
+// blockAny sleeps until any kick or the deadline.
+func (t *Task) blockAny(deadline time.Time) error {
+	if t.work.Load()&(workSignal|workTrace) != 0 {
+		return nil
+	}
+	if err := t.block(nil, deadline, 0, stateSleeping); err == errno.ETIMEDOUT {
+		return err
+	}
+	return nil
+}

@@ -46,6 +46,7 @@ type Task struct {
 	altStack     signal.Stack
 	vfork        *vforkWait
 	rseq         rseqState
+	ioBuf        usermem.Buf
 	exitCleanups []func()
 	startNs      int64
 	trapNo       uint64
@@ -61,6 +62,7 @@ type Task struct {
 	cred     atomic.Pointer[creds.Credentials]
 	ns       atomic.Pointer[nsProxy]
 	seccomp  atomic.Pointer[seccomp.Filters]
+	strict   atomic.Bool // the filter is SECCOMP_MODE_STRICT's
 	name     atomic.Pointer[string]
 	call     atomic.Uint64 // count of calls << 16 | number of the last one
 	state    atomic.Int32  // one of the run states
@@ -70,6 +72,7 @@ type Task struct {
 	thPtr    atomic.Pointer[platform.Thread]
 	ucount   atomic.Pointer[userCount]
 	inSwitch atomic.Bool
+	entries  atomic.Uint32 // returns from user code, modulo 2^32
 	wakeC    chan struct{}
 
 	cpu     cpuTime
@@ -177,6 +180,8 @@ type ThreadGroup struct {
 	signalfdQ   wait.Queue // notified at every new signal (signalfd)
 	wantedByFds atomic.Int32
 	contNotify  atomic.Bool
+	membarriers atomic.Uint32
+	noTHP       atomic.Bool
 	// threadList and main are copies of tasks and leader for holders of sigMu
 	// only; they change under both locks.
 	threadList atomic.Pointer[[]*Task]
@@ -487,6 +492,15 @@ func (t *Task) RobustList() (head, n uint64) { return t.robustList, t.robustLen 
 // SetClearTID stores set_tid_address(2)'s address.
 func (t *Task) SetClearTID(addr uint64) { t.clearTID = addr }
 
+// ClearTID is set_tid_address(2)'s address.
+func (t *Task) ClearTID() uint64 { return t.clearTID }
+
+// THPDisable is PR_GET_THP_DISABLE.
+func (tg *ThreadGroup) THPDisable() bool { return tg.noTHP.Load() }
+
+// SetTHPDisable is PR_SET_THP_DISABLE.
+func (tg *ThreadGroup) SetTHPDisable(on bool) { tg.noTHP.Store(on) }
+
 // SetRestart sets what restart_syscall(2) runs after ERESTARTBLOCK.
 func (t *Task) SetRestart(fn func() (uint64, error)) { t.restartFn = fn }
 
@@ -592,4 +606,11 @@ func (l *tgList) removeMember(tg *ThreadGroup) {
 		l.tail = s.prev
 	}
 	*s = tgLinks{}
+}
+
+// Buf returns a buffer over user memory for the current system call; it is
+// reused by the next.
+func (t *Task) Buf(addr, n uint64) *usermem.Buf {
+	t.ioBuf.SetUser(t.space, addr, n)
+	return &t.ioBuf
 }

@@ -53,6 +53,8 @@ var families = [][]Row{
 	idRows,
 	schedRows,
 	miscRows,
+	prctlRows,
+	seccompRows,
 	sysvRows,
 	anonRows,
 }
