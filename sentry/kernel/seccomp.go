@@ -138,7 +138,7 @@ func (t *Task) filterSyscall() bool {
 		return false
 	case seccomp.Trace:
 		if !t.traceSeccomp(uint64(data)) {
-			r.Rax = -uint64(errno.ENOSYS)
+			r.Rax = ^uint64(errno.ENOSYS) + 1
 			return false
 		}
 		if t.dying() {
@@ -162,7 +162,7 @@ func (t *Task) filterSyscall() bool {
 		}
 		return true
 	case seccomp.UserNotif:
-		r.Rax = -uint64(errno.ENOSYS)
+		r.Rax = ^uint64(errno.ENOSYS) + 1
 		return false
 	case seccomp.KillThread:
 		klog.Infof("task %d (%s): seccomp kills thread at call %d", t.ThreadID(), t.Name(), d.Nr)
