@@ -82,6 +82,7 @@ type Space struct {
 	// changes counts what faults did, to notice that one did nothing.
 	changes   uint64
 	lastFault faultCount
+	lastCOW   memmap.Range // a power of two bytes
 	lazy      []lazyArea
 
 	layout layout
