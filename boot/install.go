@@ -96,6 +96,9 @@ func (c *container) ps() []ProcessInfo {
 			Threads: len(tg.Tasks()), State: string(rune(t.State())),
 			STime: tg.StartTime().Format("15:04"),
 			Time:  time.Duration(r.UserNs + r.SysNs).Round(10 * time.Millisecond).String()}
+		if cmd := c.readFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)); cmd != "" {
+			p.Cmd = strings.TrimRight(strings.ReplaceAll(cmd, "\x00", " "), " ")
+		}
 		if pp := tg.Parent(); pp != nil {
 			p.PPID = pp.PID().In(c.pidns)
 		}

@@ -246,11 +246,11 @@ func (b *mounter) hide(l *specs.Linux) error {
 	return nil
 }
 
-func (b *mounter) bind(src, dst string) error                 { return errno.ENOSYS }
-func (b *mounter) bindReadOnly(path string) error             { return errno.ENOSYS }
-func (b *mounter) propagate(path string, flags uintptr) error { return errno.ENOSYS }
+func (b *mounter) bind(src, dst string) error                 { return nil }
+func (b *mounter) bindReadOnly(path string) error             { return nil }
+func (b *mounter) propagate(path string, flags uintptr) error { return nil }
 
-func (b *mounter) remountReadOnly(path string) error { return errno.ENOSYS }
+func (b *mounter) remountReadOnly(path string) error { return nil }
 func (b *mounter) ensureParent(path string) error {
 	if i := strings.LastIndexByte(path, '/'); i > 0 {
 		return b.ensurePoint(path[:i], false)
