@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 
 int main(void) {
+	gate g = mkgate();
 	int s[2];
 	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
 	pid_t k = SPAWN({
@@ -11,8 +12,10 @@ int main(void) {
 		struct sock_fprog p = {4, f};
 		int fd = OK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &p));
 		write(s[0], &fd, 4);
-		VAL(syscall(SYS_getppid));
-		VAL(syscall(SYS_getppid));
+		long a = syscall(SYS_getppid), b = syscall(SYS_getppid);
+		int e = errno;
+		hold(g);
+		SAY("child got %ld, then %s", a, b == -1 ? ename(e) : "no error");
 	});
 	int fd;
 	read(s[1], &fd, 4);
@@ -26,8 +29,10 @@ int main(void) {
 		OK(ioctl(l, SECCOMP_IOCTL_NOTIF_ID_VALID, &n.id));
 		struct seccomp_notif_resp r = {n.id, i ? 0 : 4321, i ? -EDOM : 0, 0};
 		OK(ioctl(l, SECCOMP_IOCTL_NOTIF_SEND, &r));
-		OK(ioctl(l, SECCOMP_IOCTL_NOTIF_SEND, &r));
 	}
+	struct seccomp_notif_resp late = {12345, 0, 0, 0};
+	OK(ioctl(l, SECCOMP_IOCTL_NOTIF_SEND, &late));
+	pass(g);
 	reap(k);
 	return 0;
 }
