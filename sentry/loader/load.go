@@ -128,6 +128,7 @@ func (p *Program) Load(ctx kctx.Ctx, m *mm.Space, ids IDs) (Image, error) {
 		return Image{}, err
 	}
 	m.SetInfo(info)
+	m.MapPending(ctx)
 	return Image{Rip: rip, Rsp: rsp}, nil
 }
 

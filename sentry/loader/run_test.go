@@ -322,3 +322,40 @@ int main() {
 		}
 	}
 }
+
+const mmapSource = `
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <sys/mman.h>
+int main(int c, char **v) {
+	struct timespec a, b; long n = 2000, sz = atol(v[1]);
+	for (int r = 0; r < 2; r++) {
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		for (int i = 0; i < n; i++) {
+			char *p = mmap(0, sz, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			for (long j = 0; j < sz; j += 4096) p[j] = 1;
+			munmap(p, sz);
+		}
+		clock_gettime(CLOCK_MONOTONIC, &b);
+	}
+	printf("%ld", ((b.tv_sec - a.tv_sec) * 1000000000L + b.tv_nsec - a.tv_nsec) / n);
+}`
+
+// BenchmarkMmapTouchMunmap reports ns per round beside what the host takes.
+func BenchmarkMmapTouchMunmap(b *testing.B) {
+	exe := build(b, mmapSource)
+	for _, size := range []string{"4096", "65536", "1048576"} {
+		b.Run(size, func(b *testing.B) {
+			k := start(b, exe, size)
+			k.run()
+			native, _ := exec.Command(exe, size).Output()
+			var g, n float64
+			fmt.Sscan(k.out.String(), &g)
+			fmt.Sscan(string(native), &n)
+			b.ReportMetric(g, "guest-ns")
+			b.ReportMetric(n, "host-ns")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

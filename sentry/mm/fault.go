@@ -258,6 +258,14 @@ func (s *Space) mapLazy(ctx kctx.Ctx) {
 	}
 }
 
+// MapPending maps now what recent file mappings left for their first fault (exec:
+// all of it will be touched, and the first entry sends one batch anyway).
+func (s *Space) MapPending(ctx kctx.Ctx) {
+	s.mu.Lock()
+	defer s.unlock(ctx)
+	s.mapLazy(ctx)
+}
+
 type lazyArea struct {
 	start uint64
 	m     memmap.Mappable
