@@ -29,9 +29,9 @@ const (
 	equal testKind = iota
 	// within wants the high word 0 and no bit but those of val in the low one.
 	within
-	// rangeBelow wants [arg, arg+next argument) below stubBase. High words
+	// rangeBelow wants [arg, arg+next argument) below vdsoBase. High words
 	// only: their sum may be at most that of maxAddr, so that the carries end
-	// in the gap between maxAddr and stubBase.
+	// in the gap between maxAddr and vdsoBase.
 	rangeBelow
 )
 

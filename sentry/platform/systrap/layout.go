@@ -8,7 +8,7 @@ import (
 
 // The constants and structures of stub/layout.h, which explains them.
 const (
-	maxAddr   = 0x7ff600000000
+	maxAddr   = 0x7ff500000000
 	vdsoBase  = 0x7ff700000000
 	stubBase  = 0x7ff800000000
 	cmdBase   = 0x7ff810000000

@@ -200,49 +200,157 @@ func (p *proc) close() {
 	}
 }
 
-// pool keeps a few forked processes ready.
+// pool keeps a few spaces ready, each with a thread: fresh ones, and such whose
+// process was used before and cleaned (recycle).
 type pool struct {
-	z     *zygote
-	ready chan *proc
-	want  chan struct{}
-}
+	p    *Platform
+	size int
+	// fork asks for one more, used takes spaces to clean.
+	fork chan struct{}
+	used chan *Space
+	stop chan struct{}
 
-func newPool(z *zygote, size int) *pool {
-	p := &pool{z: z, ready: make(chan *proc, size), want: make(chan struct{}, size)}
-	go p.fill()
-	for range size {
-		p.want <- struct{}{}
+	mu struct {
+		sync.Mutex
+		ready   []*Space
+		pending int // being forked
+		closed  bool
 	}
-	return p
 }
 
-// fill forks one process for each token in want.
-func (p *pool) fill() {
-	for range p.want {
-		pr, err := p.z.fork()
-		if err != nil {
-			if !errors.Is(err, errZygote) {
-				klog.Warningf("systrap: refilling the pool: %v", err)
+// maxReady bounds how many clean spaces wait.
+const maxReady = 6
+
+func newPool(p *Platform, size int) *pool {
+	pl := &pool{p: p, size: size, fork: make(chan struct{}, size), used: make(chan *Space, 2*maxReady), stop: make(chan struct{})}
+	go pl.fill()
+	go pl.clean()
+	pl.mu.Lock()
+	pl.refillLocked(size)
+	pl.mu.Unlock()
+	return pl
+}
+
+// refillLocked has spaces forked until n are there.
+func (pl *pool) refillLocked(n int) {
+	for len(pl.mu.ready)+pl.mu.pending < n {
+		select {
+		case pl.fork <- struct{}{}:
+			pl.mu.pending++
+		default:
+			return
+		}
+	}
+}
+
+func (pl *pool) fill() {
+	for {
+		select {
+		case <-pl.stop:
+			return
+		case <-pl.fork:
+		}
+		s, err := pl.make()
+		if err != nil && !errors.Is(err, errZygote) {
+			klog.Warningf("systrap: refilling the pool: %v", err)
+		}
+		pl.mu.Lock()
+		pl.mu.pending--
+		pl.mu.Unlock()
+		if err == nil {
+			pl.put(s)
+		}
+	}
+}
+
+func (pl *pool) clean() {
+	for {
+		select {
+		case <-pl.stop:
+			return
+		case s := <-pl.used:
+			if n := s.recycle(); n != nil {
+				pl.put(n)
+			} else {
+				s.end()
 			}
+		}
+	}
+}
+
+// make forks a space with a thread.
+func (pl *pool) make() (*Space, error) {
+	pr, err := pl.p.z.fork()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSpace(pl.p, pr)
+	if err != nil {
+		pr.close()
+		return nil, err
+	}
+	s.prepare()
+	return s, nil
+}
+
+// put adds a clean space, or ends it if there are enough.
+func (pl *pool) put(s *Space) {
+	pl.mu.Lock()
+	full := pl.mu.closed || len(pl.mu.ready) >= maxReady
+	if !full {
+		pl.mu.ready = append(pl.mu.ready, s)
+	}
+	pl.mu.Unlock()
+	if full {
+		s.end()
+	}
+}
+
+// reuse takes a space that is no longer used, or says that it does not.
+func (pl *pool) reuse(s *Space) bool {
+	pl.mu.Lock()
+	full := pl.mu.closed || len(pl.mu.ready) >= maxReady
+	pl.mu.Unlock()
+	if full {
+		return false
+	}
+	select {
+	case pl.used <- s:
+		return true
+	default:
+		return false
+	}
+}
+
+// get returns a space that is ready or makes one.
+func (pl *pool) get() (*Space, error) {
+	pl.mu.Lock()
+	for n := len(pl.mu.ready); n > 0; n = len(pl.mu.ready) {
+		s := pl.mu.ready[n-1]
+		pl.mu.ready = pl.mu.ready[:n-1]
+		if s.dead.Load() {
+			go s.end()
 			continue
 		}
-		p.ready <- pr
+		if n == 1 {
+			pl.refillLocked(1)
+		}
+		pl.mu.Unlock()
+		return s, nil
 	}
-	close(p.ready)
+	pl.refillLocked(1)
+	pl.mu.Unlock()
+	return pl.make()
 }
 
-// get returns a process that is ready or makes one.
-func (p *pool) get() (*proc, error) {
-	select {
-	case pr, ok := <-p.ready:
-		if ok {
-			select {
-			case p.want <- struct{}{}:
-			default:
-			}
-			return pr, nil
-		}
-	default:
+func (pl *pool) close() {
+	close(pl.stop)
+	pl.mu.Lock()
+	pl.mu.closed = true
+	ready := pl.mu.ready
+	pl.mu.ready = nil
+	pl.mu.Unlock()
+	for _, s := range ready {
+		s.end()
 	}
-	return p.z.fork()
 }

@@ -86,6 +86,27 @@ func mapTramp(fd int) (*trampPages, error) {
 	return (*trampPages)(p), err
 }
 
+func clearTramp(p *trampPages) {
+	clear(p.code[:])
+	for i := range p.table {
+		p.table[i].Store(0)
+	}
+}
+
+// clearPages clears shared memory, without allocating the pages it never had.
+func clearPages(b []byte) error {
+	vec := make([]byte, len(b)/pageSize)
+	if _, _, e := unix.RawSyscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(unsafe.Pointer(&vec[0]))); e != 0 {
+		return e
+	}
+	for i, v := range vec {
+		if v&1 != 0 {
+			clear(b[i*pageSize : (i+1)*pageSize])
+		}
+	}
+	return nil
+}
+
 func unmapTramp(p *trampPages) { unmapShared(unsafe.Pointer(p), unsafe.Sizeof(*p)) }
 
 func areaOf(mem *[areaSize]byte) *area { return (*area)(unsafe.Pointer(mem)) }

@@ -39,7 +39,8 @@ type Space struct {
 
 	mu struct {
 		sync.Mutex
-		queue []entry
+		queue  []entry
+		closed bool // nothing is queued any more
 		// flying is the thread that was resumed with a batch, and flyingAck
 		// its acknowledgement counter before.
 		flying    *Thread
@@ -106,6 +107,9 @@ func (s *Space) add(e entry) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.mu.closed {
+		return
+	}
 	q := s.mu.queue
 	// What is replaced before it was ever done need not be done.
 	for e.nr != unix.SYS_MPROTECT && len(q) > 0 {
@@ -227,9 +231,13 @@ func (s *Space) lead(ops []op, fds []int32) error {
 		s.kill("leader does not listen")
 		return errDied
 	}
-	for c.a.turn.Load() == turnStub && !s.dead.Load() {
-		if !spin(&c.a.turn, turnStub, 500) {
-			futexWait(&c.a.turn, turnStub, int64(100*time.Millisecond))
+	for begin := time.Now(); c.a.turn.Load() == turnStub && !s.dead.Load(); {
+		if spin(&c.a.turn, turnStub, 500) {
+			break
+		}
+		futexWait(&c.a.turn, turnStub, int64(100*time.Millisecond))
+		if time.Since(begin) > ackTimeout {
+			s.kill("leader does not answer")
 		}
 	}
 	if s.dead.Load() {
@@ -314,7 +322,7 @@ func (s *Space) takeThread() (*Thread, int, error) {
 	th := &s.threads
 	th.Lock()
 	defer th.Unlock()
-	if s.dead.Load() {
+	if s.dead.Load() || th.released {
 		return nil, 0, errDied
 	}
 	if n := len(th.idle); n > 0 {
@@ -329,9 +337,7 @@ func (s *Space) takeThread() (*Thread, int, error) {
 			keep = append(keep, t)
 			continue
 		}
-		for i := range t.mem {
-			t.mem[i] = 0
-		}
+		clear(t.mem[:])
 		delete(th.live, t)
 		t.drop()
 		th.free = append(th.free, t.index)
@@ -366,28 +372,122 @@ func (s *Space) forget(t *Thread) {
 
 // Release implements platform.Space.
 func (s *Space) Release() {
+	th := &s.threads
+	th.Lock()
+	gone := th.released
+	th.released = true
+	// Its process can serve again if every thread is under control.
+	clean := !s.dead.Load() && len(th.live) == len(th.idle) && len(th.live) <= 2
+	th.Unlock()
+	if gone {
+		return
+	}
+	if !clean || !s.p.pool.reuse(s) {
+		s.end()
+	}
+}
+
+// end gives up the process.
+func (s *Space) end() {
 	s.died()
 	s.leadMu.Lock()
 	defer s.leadMu.Unlock()
 	th := &s.threads
 	th.Lock()
 	defer th.Unlock()
-	if th.released {
-		return
-	}
 	th.released = true
 	for _, t := range append(th.idle, th.leaving...) {
 		delete(th.live, t)
 		t.drop()
 	}
 	th.idle, th.leaving = nil, nil
+	s.dropTramp()
+	if s.proc.leader.a != nil {
+		s.proc.close()
+		s.proc.leader.a = nil
+	}
+}
+
+func (s *Space) dropTramp() {
 	s.patchMu.Lock()
 	if s.tramp != nil {
 		unmapTramp(s.tramp)
 		s.tramp = nil
-		s.text = nil
 	}
+	s.text = nil
 	s.patchMu.Unlock()
-	s.proc.close()
-	s.proc.leader.a = nil
+}
+
+// prepare makes a thread ahead of its use.
+func (s *Space) prepare() {
+	th, err := s.NewThread()
+	if err != nil {
+		return // whoever wants one will see
+	}
+	t := th.(*Thread)
+	t.boot()
+	t.Release()
+}
+
+// recycle empties the process of s for another address space, or returns nil.
+//
+// That user code of one guest process left nothing in it that could do harm in
+// the next rests on this: its threads are gone, which only the end of their
+// sockets proves; the leader never ran anything else; and of the memory, what
+// was not read-only is unmapped or cleared. Whatever the leader's message
+// header held when it went to sleep has its last effect on the message that
+// unmaps.
+func (s *Space) recycle() *Space {
+	s.mu.Lock()
+	s.mu.closed, s.mu.queue, s.mu.flying = true, nil, nil
+	s.pending.Store(false)
+	s.mu.Unlock()
+	th := &s.threads
+	th.Lock()
+	ts := th.idle
+	th.idle = nil
+	th.leaving = append(th.leaving, ts...)
+	th.Unlock()
+	for _, t := range ts {
+		t.exit()
+	}
+	for _, t := range ts {
+		wait := 20 * time.Microsecond
+		for !t.hungUp() {
+			if wait > 50*time.Millisecond || s.dead.Load() {
+				return nil
+			}
+			time.Sleep(wait)
+			wait *= 2
+		}
+	}
+	if s.lead([]op{{nr: unix.SYS_MUNMAP, length: maxAddr, fd: -1}}, nil) != nil {
+		return nil
+	}
+	// Ends s: nothing but the process goes on.
+	n, err := newSpace(s.p, s.proc)
+	if err != nil {
+		return nil
+	}
+	if s.dead.Swap(true) {
+		n.died()
+	}
+	if clearPages(s.proc.leader.mem[:]) != nil {
+		n.died()
+	}
+	for _, t := range ts {
+		if clearPages(t.mem[:]) != nil {
+			n.died()
+		}
+		t.drop()
+		n.threads.free = append(n.threads.free, t.index)
+	}
+	n.threads.free = append(n.threads.free, s.threads.free...)
+	n.threads.next = s.threads.next
+	if s.tramp != nil {
+		clearTramp(s.tramp)
+	}
+	s.dropTramp()
+	n.prepare()
+	return n
 }

@@ -17,7 +17,8 @@
 // stub reports is never believed for safety: an acknowledgement can be forged,
 // and then the process only harms itself.
 //
-// Locks: zygote.forkMu; Space.mu > channel of its leader; zygote.mu.
+// Locks: Space.patchMu, Space.mu, Space.leadMu, Space.threads, zygote.mu in this
+// order; zygote.forkMu and pool.mu are leaves.
 package systrap
 
 import (
@@ -51,7 +52,8 @@ var HostSyscalls = []HostCall{
 	{unix.SYS_SOCKETPAIR, "AF_UNIX SOCK_SEQPACKET: one per stub process and per thread"},
 	{unix.SYS_MEMFD_CREATE, "shared pages of a stub process"},
 	{unix.SYS_FTRUNCATE, "their size"},
-	{unix.SYS_FALLOCATE, "clear the shared page of a thread that ended"},
+	{unix.SYS_MINCORE, "which pages of a thread that ended are to be cleared"},
+	{unix.SYS_RECVFROM, "has a stub thread ended: is its socket closed"},
 	{unix.SYS_MMAP, "MAP_SHARED of a thread's pages"},
 	{unix.SYS_MUNMAP, "drop them"},
 	{unix.SYS_IOCTL, "SIOCOUTQ: was every message received"},
@@ -81,7 +83,7 @@ func New(o Options) (platform.Platform, error) {
 		return nil, err
 	}
 	p := &Platform{z: z, noPatch: o.NoPatch}
-	p.pool = newPool(z, o.PoolSize)
+	p.pool = newPool(p, o.PoolSize)
 	if err := p.probe(); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("probing the stub: %w", err)
@@ -113,10 +115,15 @@ func (p *Platform) MaxAddr() uint64 { return maxAddr }
 
 // NewSpace implements platform.Platform.
 func (p *Platform) NewSpace() (platform.Space, error) {
-	pr, err := p.pool.get()
+	s, err := p.pool.get()
 	if err != nil {
 		return nil, err
 	}
+	return s, nil
+}
+
+// newSpace makes pr a space.
+func newSpace(p *Platform, pr *proc) (*Space, error) {
 	s := &Space{p: p, proc: pr}
 	p.z.mu.Lock()
 	defer p.z.mu.Unlock()
@@ -135,10 +142,6 @@ func (p *Platform) Close() error {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 	p.z.mu.Unlock()
-	close(p.pool.want)
-	for pr := range p.pool.ready {
-		_ = unix.Kill(pr.pid, unix.SIGKILL)
-		pr.close()
-	}
+	p.pool.close()
 	return p.z.ctl.Close()
 }

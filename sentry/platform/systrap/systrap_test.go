@@ -419,6 +419,53 @@ func TestReleaseWhileRunning(t *testing.T) {
 	th.Release()
 }
 
+// TestRecycle runs guests in processes that others used before.
+func TestRecycle(t *testing.T) {
+	// mov %rdi,%xmm5; mov %rdi,(%rsi); mov %rsp,(%rdx); syscall; movq %xmm5,%rbx; mov (%rsi),%rcx; syscall
+	code := asm([]byte{0x66, 0x48, 0x0f, 0x6e, 0xef, 0x48, 0x89, 0x3e, 0x48, 0x89, 0x22}, syscallInsn,
+		[]byte{0x66, 0x48, 0x0f, 0x7e, 0xeb, 0x48, 0x8b, 0x0e}, syscallInsn)
+	seen := map[int]int{}
+	for range 60 {
+		g := newGuest(t, code)
+		pid := g.s.proc.pid
+		th := g.thread()
+		if seen[pid]++; seen[pid] > 1 {
+			// What the guest before left: nothing mapped, clean registers.
+			r := &arch.Regs{Rip: codeAt + 13, Rsi: dataAt + 8*4096}
+			g.run(th, r, platform.EventSyscall)
+			if r.Rbx != 0 || r.Rcx == 0xabcdef {
+				t.Fatalf("xmm5 %#x memory %#x", r.Rbx, r.Rcx)
+			}
+			r = &arch.Regs{Rip: codeAt + 13, Rsi: 0x70000000}
+			if ev := g.run(th, r, platform.EventFault); ev.Addr != 0x70000000 {
+				t.Fatalf("%+v", ev)
+			}
+			for _, b := range g.s.proc.leader.mem[2048:] {
+				if b != 0 {
+					t.Fatal("leader's page has old contents")
+				}
+			}
+		}
+		g.s.Map(0x70000000, 4096, g.data, 0, platform.Read|platform.Write, false)
+		// Scribble over the leader's page, as user code can.
+		r := &arch.Regs{Rip: codeAt, Rdi: 0xabcdef, Rsi: 0x70000000, Rdx: areaBase + 2048}
+		g.run(th, r, platform.EventSyscall)
+		r.Rdx = areaBase + 552 // length of the control buffer
+		r.Rip = codeAt
+		g.run(th, r, platform.EventSyscall)
+		th.Release()
+		g.s.Release()
+		time.Sleep(2 * time.Millisecond)
+	}
+	again := 0
+	for _, n := range seen {
+		again += n - 1
+	}
+	if again < 20 {
+		t.Errorf("only %d of 60 in a used process", again)
+	}
+}
+
 // TestStubBytes proves that the checked-in stub is what its source makes.
 func TestStubBytes(t *testing.T) {
 	if out, err := exec.Command("gcc", "-dumpfullversion").Output(); err != nil || string(out[:3]) != "12." {

@@ -432,10 +432,15 @@ func (t *Thread) Release() {
 		th.idle = append(th.idle, t)
 		return
 	}
+	t.exit()
+	th.leaving = append(th.leaving, t)
+}
+
+// exit tells the stub's thread to end.
+func (t *Thread) exit() {
 	t.a.cmd = cmdExit
 	t.a.turn.Store(turnStub)
 	if t.a.stubSleep.Load() != 0 {
 		futexWake(&t.a.turn)
 	}
-	th.leaving = append(th.leaving, t)
 }

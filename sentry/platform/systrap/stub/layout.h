@@ -5,9 +5,9 @@
 #ifndef LAYOUT_H
 #define LAYOUT_H
 
-/* User code owns [0, MAX_ADDR). The gap up to STUB_BASE lets the seccomp
+/* User code owns [0, MAX_ADDR). The gap up to VDSO_BASE lets the seccomp
  * filter test addr+len with the high words alone (filter.go). */
-#define MAX_ADDR   0x7ff600000000
+#define MAX_ADDR   0x7ff500000000
 #define VDSO_BASE  0x7ff700000000 /* the host's vDSO with its data, see keep_vdso */
 #define STUB_BASE  0x7ff800000000
 #define CONF_BASE  0x7ff800100000 /* one read-only page: struct conf */
