@@ -8,6 +8,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"redoubt.dev/redoubt/fsimpl/cgroupfs"
 	"redoubt.dev/redoubt/fsimpl/devfs"
 	"redoubt.dev/redoubt/fsimpl/devpts"
 	"redoubt.dev/redoubt/fsimpl/goferfs"
@@ -35,7 +36,7 @@ func (s *server) install(a *CreateArgs) error {
 		&procfs.Type{K: s.k, Host: procfs.HostInfo{CPUInfo: s.host.cpuinfo, CPUs: s.host.cpus}},
 		&sysfs.Type{K: s.k, Host: s.host.sysfs},
 		&mqueue.Type{K: s.k},
-		tmpfs.NewNamedType(s.sys, mem, "cgroup2"),
+		&cgroupfs.Type{K: s.k, Limits: cgroupLimits(a.Spec)},
 		&devpts.Type{K: s.k, Sys: s.sys},
 	} {
 		s.sys.RegisterType(t)
@@ -44,7 +45,30 @@ func (s *server) install(a *CreateArgs) error {
 	devfs.RegisterDevices(s.sys, mem)
 	devpts.RegisterDevices(s.sys)
 	s.k.SetDispatch(syscalls.Dispatch)
+	s.k.SetTracer(&syscalls.Tracer{Only: callNames(a.Flags.StraceSyscalls)})
+	s.k.SetTrace(a.Flags.Strace)
 	return nil
+}
+
+// cgroupLimits are what the root of the sandbox's cgroup tree shows.
+func cgroupLimits(spec *specs.Spec) (l cgroupfs.Limits) {
+	if spec == nil || spec.Linux == nil || spec.Linux.Resources == nil {
+		return l
+	}
+	r := spec.Linux.Resources
+	if r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 {
+		l.Memory = uint64(*r.Memory.Limit)
+	}
+	if r.CPU != nil && r.CPU.Quota != nil && *r.CPU.Quota > 0 {
+		l.CPUQuota, l.CPUPeriod = *r.CPU.Quota, 100000
+		if r.CPU.Period != nil && *r.CPU.Period > 0 {
+			l.CPUPeriod = int64(*r.CPU.Period)
+		}
+	}
+	if r.Pids != nil && r.Pids.Limit != nil && *r.Pids.Limit > 0 {
+		l.Pids = *r.Pids.Limit
+	}
+	return l
 }
 
 func waitProcess(tg *kernel.ThreadGroup) uint32 { return tg.WaitExited() }
@@ -66,6 +90,18 @@ func Syscalls() []SyscallRow {
 		l = append(l, SyscallRow{Number: int(r.Nr), Name: r.Name, Level: r.Level.String(), Note: r.Note})
 	}
 	return l
+}
+
+// callNames reads a list of system calls to log; empty means all.
+func callNames(list string) map[string]bool {
+	if list == "" {
+		return nil
+	}
+	m := make(map[string]bool)
+	for _, n := range strings.Split(list, ",") {
+		m[strings.TrimSpace(n)] = true
+	}
+	return m
 }
 
 func (s *server) strace(calls string) error {

@@ -3,10 +3,8 @@ package procfs
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"sort"
 	"strings"
-	"sync"
 	"time"
 
 	"redoubt.dev/redoubt/fsimpl/kernfs"
@@ -140,41 +138,13 @@ func (p *fs) filesystems(w *bytes.Buffer) {
 	}
 }
 
-// loads is the exponentially damped number of runnable tasks, brought up to
-// date when somebody asks: sampling it all the time would keep an idle
-// sandbox awake.
-type loads struct {
-	mu   sync.Mutex
-	last time.Time
-	avg  [3]float64
-}
-
-var theLoads loads
-
-func (l *loads) get(running int) [3]float64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	if l.last.IsZero() {
-		l.last = now
-	}
-	dt := now.Sub(l.last).Seconds()
-	if dt >= 5 {
-		for i, period := range [3]float64{60, 300, 900} {
-			e := math.Exp(-dt / period)
-			l.avg[i] = l.avg[i]*e + float64(running)*(1-e)
-		}
-		l.last = now
-	}
-	return l.avg
-}
-
 func (p *fs) loadavg(w *bytes.Buffer) {
 	run, all := p.k.Runnable(), 0
 	for _, tg := range p.ns.ThreadGroups() {
 		all += len(tg.Tasks())
 	}
-	a := theLoads.get(max(run-1, 0))
+	l := p.k.LoadAvg()
+	a := [3]float64{float64(l[0]) / 65536, float64(l[1]) / 65536, float64(l[2]) / 65536}
 	fmt.Fprintf(w, "%.2f %.2f %.2f %d/%d %d\n", a[0], a[1], a[2], max(run, 1), all, p.ns.Last())
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"redoubt.dev/redoubt/fsimpl/cgroupfs"
 	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
@@ -85,16 +86,9 @@ func setComm(v *view, ctx kctx.Ctx, s string) error {
 }
 
 func cgroup(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
-	path := "/"
-	if f := CgroupPath; f != nil {
-		path = f(ctx, v.t)
-	}
-	fmt.Fprintf(w, "0::%s\n", path)
+	fmt.Fprintf(w, "0::%s\n", cgroupfs.PathOf(ctx, v.t))
 	return nil
 }
-
-// CgroupPath returns a task's cgroup as the caller sees it; cgroupfs sets it.
-var CgroupPath func(ctx kctx.Ctx, t *kernel.Task) string
 
 func children(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
 	for _, c := range v.t.ThreadGroup().Children() {

@@ -154,6 +154,9 @@ func (t *Task) makeChild(a *CloneArgs, cred *creds.Credentials) (c *Task, err er
 	if !thread {
 		tg = &ThreadGroup{k: k, limits: t.tg.limits.Fork(), containerID: t.tg.containerID, startTime: time.Now(), exitSignal: a.ExitSignal}
 		tg.oomAdj = t.tg.OOMScoreAdj()
+		if g := t.tg.Cgroup(); g != nil {
+			tg.SetCgroup(g)
+		}
 	}
 	c = k.newTask(tg)
 	c.regs = t.regs

@@ -33,3 +33,20 @@ func (t *Task) TracerPID(ns *PIDNamespace) int32 {
 	}
 	return t.trace.tracer.tg.pid.In(ns)
 }
+
+// Cgroup is a control group as processes carry it (fsimpl/cgroupfs).
+type Cgroup interface{ Path() string }
+
+type cgroupBox struct{ g Cgroup }
+
+// Cgroup is the control group of the process, nil for the root; children
+// inherit it.
+func (tg *ThreadGroup) Cgroup() Cgroup {
+	if b, ok := tg.cgroup.Load().(cgroupBox); ok {
+		return b.g
+	}
+	return nil
+}
+
+// SetCgroup moves the process.
+func (tg *ThreadGroup) SetCgroup(g Cgroup) { tg.cgroup.Store(cgroupBox{g}) }

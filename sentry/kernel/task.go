@@ -188,6 +188,8 @@ type ThreadGroup struct {
 	main       atomic.Pointer[Task]
 
 	timers timerSet
+
+	cgroup atomic.Value // Cgroup, once it was moved
 }
 
 // SignalHandlers are the actions of a process, or of several with
