@@ -2,6 +2,7 @@ package mm
 
 import (
 	"sort"
+	"sync/atomic"
 
 	"redoubt.dev/redoubt/sentry/memmap"
 	"redoubt.dev/redoubt/sentry/platform"
@@ -46,6 +47,9 @@ func (a *area) offAt(addr uint64) uint64 { return a.off + (addr - a.start) }
 type handle struct {
 	s *Space
 	m memmap.Mappable
+	// id is the object's name once it was asked for; only its numbers are
+	// used, which do not change.
+	id atomic.Pointer[memmap.Identity]
 }
 
 // Invalidate implements memmap.Mapping.

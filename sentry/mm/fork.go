@@ -63,7 +63,7 @@ func (s *Space) forkAreas(c *Space) error {
 		if b.m != nil {
 			h := handles[a.handle]
 			if h == nil {
-				h = &handle{c, b.m}
+				h = &handle{s: c, m: b.m}
 				if handles == nil {
 					handles = make(map[*handle]*handle)
 				}

@@ -216,7 +216,7 @@ func (s *Space) addArea(a *area) error {
 			} else if i > 0 && s.areas.s[i-1].m == a.m {
 				a.handle = s.areas.s[i-1].handle
 			} else {
-				a.handle = &handle{s, a.m}
+				a.handle = &handle{s: s, m: a.m}
 			}
 		}
 		if err := a.m.AddMapping(a.handle, memmap.Range{Start: a.start, End: a.end}, a.off, a.shared() && a.maxProt&platform.Write != 0); err != nil {

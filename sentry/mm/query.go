@@ -29,9 +29,14 @@ func (s *Space) FutexKey(ctx kctx.Ctx, addr uint64, shared bool) (futex.Key, err
 		s.mu.RUnlock()
 		return futex.Key{Major: s.id, Offset: addr, Shared: true}, nil
 	}
-	m, off := a.m, a.offAt(addr)
+	h, off := a.handle, a.offAt(addr)
 	s.mu.RUnlock()
-	id := m.MappedName(ctx)
+	id := h.id.Load()
+	if id == nil {
+		v := h.m.MappedName(ctx)
+		id = &v
+		h.id.Store(id)
+	}
 	// Ids of spaces never reach the top bit.
 	return futex.Key{Major: 1<<63 | uint64(id.DevMajor)<<32 | uint64(id.DevMinor), Minor: id.Ino, Offset: off, Shared: true}, nil
 }
