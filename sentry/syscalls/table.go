@@ -57,6 +57,20 @@ var families = [][]Row{
 	seccompRows,
 	sysvRows,
 	anonRows,
+	xattrRows,
+	mountRows,
+	syncRows,
+	statRows,
+	spliceRows,
+	readRows,
+	pipeRows,
+	openRows,
+	linkRows,
+	ioctlRows,
+	fcntlRows,
+	epollRows,
+	dirRows,
+	attrRows,
 }
 
 // Max is the first number beyond the table.
