@@ -56,6 +56,7 @@ var families = [][]Row{
 	prctlRows,
 	seccompRows,
 	sysvRows,
+	socketRows,
 	anonRows,
 	xattrRows,
 	mountRows,
