@@ -67,6 +67,7 @@ var sameLayer = []struct{ from, to, reason string }{
 	{"sentry/platform", "sentry/pages", "a platform maps page ranges"},
 	{"sentry/platform/*", "sentry/platform/*", "platforms share parts"},
 	{"sentry/mm/*", "sentry/mm", "its tests help others"},
+	{"sentry/sysv", "sentry/mm", "a segment is attached to an address space"},
 	{"fsimpl/*", "fsimpl/*", "one filesystem may build on another"},
 	{"fsimpl/*", "sentry/fdtable", "a descriptor table is what proc and pidfd show"},
 	{"fsimpl/*", "sentry/socket", "sockets are files too"},

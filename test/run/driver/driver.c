@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +26,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +50,18 @@ static void put(const char *b, size_t n) {
 		if (w <= 0) _exit(3);
 		b += w, n -= w;
 	}
+}
+
+/* same_caps drops what containers of the test hosts lack, so that both legs have the same. */
+static void same_caps(void) {
+	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct d[2];
+	prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+	if (syscall(SYS_capget, &h, d) == -1) return;
+	d[0].effective = d[0].permitted &= ~(1U << CAP_SYS_RESOURCE);
+	d[1].effective = d[1].permitted;
+	d[0].inheritable = d[1].inheritable = 0;
+	syscall(SYS_capset, &h, d);
 }
 
 static void isolate(const char *dir) {
@@ -163,6 +177,7 @@ int main(int argc, char **argv) {
 	for (int i = 1; i < 65; i++) signal(i, SIG_DFL);
 	mkdir(dir, 0755);
 	if (want) isolate(dir);
+	same_caps();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (a += 2; a + 1 < argc; a += 2) one(limit, dir, argv[a], argv[a + 1]);
 	return 0;
