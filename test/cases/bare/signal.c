@@ -16,7 +16,8 @@ void start(long *sp) {
 		ul mask;
 	} sa = {handler, 0x04000000, restore, 0};
 	num("sigaction ", S(13, 10, &sa, 0, 8));
-	num("kill ", S(62, S(39), 10));
+	long me = S(39);
+	num("kill ", S(62, me, 10));
 	num("got ", got);
 	S(231, 0);
 }
