@@ -27,6 +27,7 @@ const (
 	fMountWriter // counted in Mount.writers
 	fInodeWriter // counted in InodeBase.writers
 	fDenyWrite   // counted negative there (executables)
+	fDetached    // owns a detached mount tree
 	fOwnPosition // the FileOps keep the position
 )
 
@@ -149,6 +150,9 @@ func (f *File) release(ctx kctx.Ctx) {
 	}
 	if f.mode&fMountWriter != 0 {
 		f.path.Mount.writers.Add(-1)
+	}
+	if f.mode&fDetached != 0 {
+		f.path.Mount.Dissolve()
 	}
 	f.path.DecRef()
 }

@@ -58,6 +58,13 @@ type Mount struct {
 	group      *peerGroup // shared with its members
 	master     *peerGroup // receives from it
 	unbindable bool
+
+	// detached trees belong to a descriptor (open_tree(2), fsmount(2)).
+	detached bool
+	// locked mounts came from a more privileged namespace: they stay where
+	// they are and keep lockedFlags.
+	locked      bool
+	lockedFlags MountFlags
 }
 
 // peerGroup is a set of mounts that share mount events.
@@ -129,7 +136,7 @@ func (s *System) newMount(sb *superblock, root *Dentry, source string, flags Mou
 	sb.dying.Store(false)
 	s.mu.Unlock()
 	m := &Mount{sys: s, sb: sb, root: root, source: source}
-	m.flags.Store(uint32(flags & mountFlagsMask))
+	m.flags.Store(uint32(defaultAtime(flags & mountFlagsMask)))
 	m.refs.Store(1)
 	s.nextMount++
 	m.id = s.nextMount

@@ -377,3 +377,13 @@ func (s *System) openTmpfile(ctx kctx.Ctx, op *Op, flags, mode uint32) (*File, e
 	defer d.DecRef()
 	return s.openInode(ctx, w.mnt, d, unix.S_IFREG, flags&^(unix.O_TMPFILE|unix.O_EXCL)|flags&unix.O_EXCL)
 }
+
+// NewPathFile returns an O_PATH file of p, whose reference it takes. detached
+// says that the mount's tree belongs to the file (open_tree(2), fsmount(2)).
+func NewPathFile(ctx kctx.Ctx, p Path, detached bool) *File {
+	f := newFile(p.Mount.sys, ctx.Creds(), p, nil, unix.O_PATH)
+	if detached {
+		f.mode |= fDetached
+	}
+	return f
+}
