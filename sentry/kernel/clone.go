@@ -442,7 +442,15 @@ func (t *Task) forkNamespaces(fl uint64, cred *creds.Credentials, fs *FSContext)
 
 // cloneMounts copies a mount namespace and moves fs into the copy.
 func cloneMounts(t *Task, ns *vfs.Namespace, uns *creds.UserNamespace, fs *FSContext) (*vfs.Namespace, error) {
-	return nil, errno.EINVAL
+	c, same := ns.Clone(t, uns)
+	if fs != nil {
+		root, cwd := fs.Root(), fs.Cwd()
+		fs.SetRoot(same(root).IncRef())
+		fs.SetCwd(same(cwd).IncRef())
+		root.DecRef()
+		cwd.DecRef()
+	}
+	return c, nil
 }
 
 func (t *Task) setThread(th platform.Thread) {
