@@ -63,7 +63,7 @@ type VMA struct {
 	Offset       uint64
 	ID           memmap.Identity // zero for anonymous memory
 	Name         string          // "[heap]", "[stack]", "[vdso]"...; else ID.Path
-	File         FileRef         // not referenced for the caller
+	File         FileRef         // valid during the call
 	Mappable     memmap.Mappable // nil for anonymous memory
 	Locked       bool
 	GrowsDown    bool

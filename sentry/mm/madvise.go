@@ -14,6 +14,17 @@ type Puncher interface {
 	PunchHole(ctx kctx.Ctx, r memmap.Range) error
 }
 
+// allocator is a FileRef that can free a part of its file (*vfs.File).
+type allocator interface {
+	Allocate(ctx kctx.Ctx, mode uint32, off, n uint64) error
+}
+
+type filePuncher struct{ f allocator }
+
+func (p filePuncher) PunchHole(ctx kctx.Ctx, r memmap.Range) error {
+	return p.f.Allocate(ctx, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, r.Start, r.Len())
+}
+
 // Madvise is madvise(2).
 func (s *Space) Madvise(ctx kctx.Ctx, addr, length uint64, advice int32) error {
 	switch advice {
@@ -154,6 +165,9 @@ func (s *Space) remove(ctx kctx.Ctx, r memmap.Range) error {
 		}
 		at = a.end
 		p, ok := a.m.(Puncher)
+		if f, is := a.file.(allocator); is && !ok {
+			p, ok = filePuncher{f}, true
+		}
 		if a.flags&fLocked != 0 || !ok {
 			s.mu.Unlock()
 			return errno.EINVAL

@@ -115,13 +115,21 @@ func (s *Space) protectArea(ctx kctx.Ctx, r memmap.Range, prot platform.Prot) er
 	return nil
 }
 
+// lockRange is the pages that [addr, addr+length) touches.
+func (s *Space) lockRange(addr, length uint64) (memmap.Range, error) {
+	n := (length + addr&pageMask + pageMask) &^ pageMask
+	if addr &^= pageMask; addr+n < addr {
+		return memmap.Range{}, errno.EINVAL
+	}
+	return s.pageRange(addr, n)
+}
+
 // Mlock is mlock2(2).
 func (s *Space) Mlock(ctx kctx.Ctx, addr, length uint64, flags uint32) error {
 	if flags&^unix.MLOCK_ONFAULT != 0 {
 		return errno.EINVAL
 	}
-	length += addr & pageMask
-	r, err := s.pageRange(addr&^pageMask, length)
+	r, err := s.lockRange(addr, length)
 	if err != nil {
 		return err
 	}
@@ -192,8 +200,7 @@ func (s *Space) setFlags(r memmap.Range, set, mask areaFlags) error {
 
 // Munlock is munlock(2).
 func (s *Space) Munlock(ctx kctx.Ctx, addr, length uint64) error {
-	length += addr & pageMask
-	r, err := s.pageRange(addr&^pageMask, length)
+	r, err := s.lockRange(addr, length)
 	if err != nil {
 		return err
 	}

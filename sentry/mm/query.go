@@ -66,10 +66,20 @@ func (s *Space) ForEachVMA(ctx kctx.Ctx, detail bool, fn func(VMA) bool) {
 		if detail {
 			s.presence(&v)
 		}
+		if a.file != nil {
+			a.file.IncRef()
+		}
 		vmas = append(vmas, v)
 		maps = append(maps, a.m)
 	}
 	s.mu.RUnlock()
+	defer func() {
+		for i := range vmas {
+			if f := vmas[i].File; f != nil {
+				f.DecRef(ctx)
+			}
+		}
+	}()
 	for i := range vmas {
 		if m := maps[i]; m != nil {
 			if _, ok := m.(*Fixed); !ok {

@@ -307,9 +307,20 @@ func (m *Memory) TouchedBytes(r memmap.Range) (n uint64) {
 	return n
 }
 
-// Commit allocates the pages of r.
+// Commit allocates the pages of r. (fallocate(2) would, but pages it makes
+// count as holes until they are written.)
 func (m *Memory) Commit(r memmap.Range) error {
-	return errno.FromHost(unix.Fallocate(m.rw, unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len())))
+	for off := r.Start; off < r.End; {
+		b, err := m.Bytes(off, r.End-off, true)
+		if err != nil {
+			return err
+		}
+		if err := unix.Madvise(b, unix.MADV_POPULATE_WRITE); err != nil {
+			return errno.FromHost(err)
+		}
+		off += uint64(len(b))
+	}
+	return nil
 }
 
 // NextTouched returns the first offset in r that holds a page, or r.End.
