@@ -35,12 +35,15 @@ func perms(a *mm.VMA) string {
 }
 
 // mapLine is one line of maps (proc_pid_maps(5)).
-func mapLine(w *bytes.Buffer, a *mm.VMA) {
+func mapLine(ctx kctx.Ctx, w *bytes.Buffer, a *mm.VMA) {
 	start := w.Len()
 	fmt.Fprintf(w, "%08x-%08x %s %08x %02x:%02x %d ", a.Start, a.End, perms(a), a.Offset, a.ID.DevMajor, a.ID.DevMinor, a.ID.Ino)
 	name := a.Name
-	if name == "" {
-		name = a.ID.Path
+	if f, ok := a.File.(*vfs.File); ok {
+		name = pathName(ctx, f.Path())
+	}
+	if f, ok := a.File.(exeFile); ok && name == "" {
+		name = pathName(ctx, f.Path())
 	}
 	if name != "" {
 		for w.Len()-start < 73 {
@@ -54,7 +57,7 @@ func mapLine(w *bytes.Buffer, a *mm.VMA) {
 func maps(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
 	return v.withMM(ctx, func(s *mm.Space) error {
 		s.ForEachVMA(ctx, false, func(a mm.VMA) bool {
-			mapLine(w, &a)
+			mapLine(ctx, w, &a)
 			return true
 		})
 		return nil
@@ -140,7 +143,7 @@ func vmFlags(a *mm.VMA) string {
 func smaps(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
 	return v.withMM(ctx, func(s *mm.Space) error {
 		s.ForEachVMA(ctx, true, func(a mm.VMA) bool {
-			mapLine(w, &a)
+			mapLine(ctx, w, &a)
 			kb := func(name string, n uint64) { fmt.Fprintf(w, "%-15s %8d kB\n", name+":", n>>10) }
 			kb("Size", a.End-a.Start)
 			kb("KernelPageSize", 4096)
