@@ -18,7 +18,7 @@ import (
 	"redoubt.dev/redoubt/sentry/kernel"
 	"redoubt.dev/redoubt/sentry/klog"
 	"redoubt.dev/redoubt/sentry/limits"
-	"redoubt.dev/redoubt/sentry/signal"
+	"redoubt.dev/redoubt/sentry/seccomp"
 	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
@@ -37,11 +37,11 @@ type container struct {
 	ipc   *kernel.IPCNamespace
 	net   *kernel.NetNamespace
 
-	mu      sync.Mutex
-	state   string // created, running, stopped; paused is the kernel's
-	init    *process
-	procs   map[int32]*process // by number in pidns; those runsc started
-	filters []unix.SockFilter
+	mu     sync.Mutex
+	state  string // created, running, stopped; paused is the kernel's
+	init   *process
+	procs  map[int32]*process // by number in pidns; those runsc started
+	filter *seccomp.Program   // the profile, or nil
 }
 
 // process is one that runsc started.
@@ -70,7 +70,9 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (*container, error) {
 		if err != nil {
 			return nil, fmt.Errorf("compiling the seccomp profile: %w", err)
 		}
-		c.filters = f
+		if c.filter, err = checkFilter(f); err != nil {
+			return nil, fmt.Errorf("checking the seccomp profile: %w", err)
+		}
 	}
 	c.b = &mounter{sys: s.sys, ctx: s.ctx, fds: fds, shared: a.Flags.FileAccess == "shared",
 		onDeath: func() { s.die("the gofer, which serves the container's files, is gone") }}
@@ -256,7 +258,9 @@ func (c *container) newProcessOf(program string, p *specs.Process, io *Stdio, fd
 	}
 	pr.pid = pr.tg.Leader().PID().In(c.pidns)
 	if init && pr.console != nil {
-		c.bindConsole(pr)
+		if err := c.bindConsole(pr); err != nil {
+			return nil, err
+		}
 	}
 	return pr, nil
 }
@@ -625,5 +629,3 @@ func (c *container) resize(r ProcessRef) error {
 
 func (c *container) pause(ProcessRef) error  { c.s.k.Pause(); return nil }
 func (c *container) resume(ProcessRef) error { c.s.k.Unpause(); return nil }
-
-var _ = signal.Max

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/fsimpl/cgroupfs"
 	"redoubt.dev/redoubt/fsimpl/devfs"
@@ -19,6 +20,12 @@ import (
 	"redoubt.dev/redoubt/fsimpl/sysfs"
 	"redoubt.dev/redoubt/fsimpl/tmpfs"
 	"redoubt.dev/redoubt/sentry/kernel"
+	"redoubt.dev/redoubt/sentry/klog"
+	"redoubt.dev/redoubt/sentry/seccomp"
+	"redoubt.dev/redoubt/sentry/socket"
+	"redoubt.dev/redoubt/sentry/socket/inet"
+	"redoubt.dev/redoubt/sentry/socket/netlink"
+	unixsock "redoubt.dev/redoubt/sentry/socket/unix"
 	"redoubt.dev/redoubt/sentry/syscalls"
 	"redoubt.dev/redoubt/vfs"
 )
@@ -44,6 +51,9 @@ func (s *server) install(a *CreateArgs) error {
 	pipefs.Register(s.sys)
 	devfs.RegisterDevices(s.sys, mem)
 	devpts.RegisterDevices(s.sys)
+	socket.Register(unix.AF_UNIX, unixsock.New(s.sys))
+	netlink.Register()
+	inet.Register()
 	s.k.SetDispatch(syscalls.Dispatch)
 	s.k.SetTracer(&syscalls.Tracer{Only: callNames(a.Flags.StraceSyscalls)})
 	s.k.SetTrace(a.Flags.Strace)
@@ -74,7 +84,21 @@ func cgroupLimits(spec *specs.Spec) (l cgroupfs.Limits) {
 func waitProcess(tg *kernel.ThreadGroup) uint32 { return tg.WaitExited() }
 
 // setup is called on a new process before its program is loaded.
-func (c *container) setup(t *kernel.Task) error { return nil }
+func (c *container) setup(t *kernel.Task) error {
+	if c.filter == nil {
+		return nil
+	}
+	return t.InstallFilter(c.filter)
+}
+
+// checkFilter hands a compiled profile to the guest's filter engine.
+func checkFilter(code []unix.SockFilter) (*seccomp.Program, error) {
+	insns := make([]seccomp.Insn, len(code))
+	for i, c := range code {
+		insns[i] = seccomp.Insn{Code: c.Code, JT: c.Jt, JF: c.Jf, K: c.K}
+	}
+	return seccomp.Check(insns)
+}
 
 func syscallNumber(name string) (uint32, bool) {
 	if r := syscalls.ByName(name); r != nil {
@@ -104,7 +128,12 @@ func callNames(list string) map[string]bool {
 	return m
 }
 
+// strace switches the logging of calls on ("all") or off while the sandbox
+// runs; which calls was said with --strace-syscalls.
 func (s *server) strace(calls string) error {
+	if !klog.On(klog.Info) {
+		klog.SetLevel(klog.Info)
+	}
 	s.k.SetTrace(calls != "" && calls != "off")
 	return nil
 }
@@ -112,7 +141,16 @@ func (s *server) strace(calls string) error {
 // update changes limits the sentry keeps itself.
 func (s *server) update(r *specs.LinuxResources) error { return nil }
 
-func (c *container) bindConsole(p *process) {}
+// bindConsole makes /dev/console the first process's terminal.
+func (c *container) bindConsole(p *process) error {
+	if err := c.b.ensurePoint("/dev/console", true); err != nil {
+		return fmt.Errorf("making /dev/console: %w", err)
+	}
+	if err := c.b.bind("/dev/pts/0", "/dev/console"); err != nil {
+		return fmt.Errorf("binding /dev/console: %w", err)
+	}
+	return nil
+}
 
 func (c *container) mounts() string { return c.readFile("/proc/1/mountinfo") }
 

@@ -77,6 +77,14 @@ func (b *mounter) makeRoot(root *Mount, mounts []Mount) error {
 	}
 	b.ns = b.sys.NewNamespace(b.ctx, fs, root.Source, 0)
 	b.root = b.ns.Root()
+	if root.ReadOnly && !root.Overlay && b.missingPoints(mounts) {
+		// The namespace just made keeps the lower tree; nobody else sees it.
+		if fs, err = b.layered(lower, false); err != nil {
+			return err
+		}
+		b.ns = b.sys.NewNamespace(b.ctx, fs, root.Source, 0)
+		b.root = b.ns.Root()
+	}
 	return nil
 }
 
@@ -246,11 +254,35 @@ func (b *mounter) hide(l *specs.Linux) error {
 	return nil
 }
 
-func (b *mounter) bind(src, dst string) error                 { return nil }
-func (b *mounter) bindReadOnly(path string) error             { return nil }
-func (b *mounter) propagate(path string, flags uintptr) error { return nil }
+// bind binds one place of the container on another.
+func (b *mounter) bind(src, dst string) error {
+	return b.sys.BindMount(b.ctx, b.op(src), b.op(dst), false)
+}
 
-func (b *mounter) remountReadOnly(path string) error { return nil }
+// bindReadOnly makes a path read-only by a mount of itself, with what is
+// mounted below it.
+func (b *mounter) bindReadOnly(path string) error {
+	if err := b.sys.BindMount(b.ctx, b.op(path), b.op(path), true); err != nil {
+		return err
+	}
+	return b.remountReadOnly(path)
+}
+
+// remountReadOnly makes one mount read-only and keeps its other flags.
+func (b *mounter) remountReadOnly(path string) error {
+	p, err := b.sys.Walk(b.ctx, b.op(path))
+	if err != nil {
+		return err
+	}
+	defer p.DecRef()
+	return b.sys.SetMountFlags(p.Mount, vfs.MountReadOnly, vfs.MountReadOnly)
+}
+
+func (b *mounter) propagate(path string, flags uintptr) error {
+	return b.sys.SetPropagation(b.ctx, b.op(path), flags)
+}
+
+// ensureParent makes the directories above a path.
 func (b *mounter) ensureParent(path string) error {
 	if i := strings.LastIndexByte(path, '/'); i > 0 {
 		return b.ensurePoint(path[:i], false)

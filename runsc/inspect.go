@@ -173,7 +173,7 @@ func cmdDebug(cfg *config, args []string) error {
 	fs.boolean(&mounts, "mounts", false, "the container's mounts")
 	fs.boolean(&stubs, "stubs", false, "what guests asked for that is accepted and ignored, with counts")
 	fs.boolean(&ps, "ps", false, "processes")
-	fs.str(&strace, "strace", "", "all, off, or a comma-separated list of calls to log from now on")
+	fs.str(&strace, "strace", "", "all or off: log the calls of guests from now on")
 	fs.ignoredStr("signal log-level profile-cpu profile-heap duration mount", "not offered")
 	id, err := oneID(fs, args)
 	if err != nil {
@@ -202,6 +202,9 @@ func cmdDebug(cfg *config, args []string) error {
 		fmt.Fprint(stdout, text)
 	}
 	if strace != "" {
+		if err := oneOf("strace", strace, "all", "off"); err != nil {
+			return err
+		}
 		return c.call("strace", strace, nil)
 	}
 	return nil
