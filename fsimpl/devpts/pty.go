@@ -156,24 +156,37 @@ func (m *master) Write(ctx kctx.Ctx, f *vfs.File, src *usermem.Buf, off *int64) 
 		return 0, nil
 	}
 	var buf [ldisc.BufSize]byte
-	n, err := src.Peek(buf[:min(src.Len(), int64(len(buf)))])
-	if err != nil {
-		return 0, err
-	}
-	p.mu.Lock()
-	if p.slaveSeen && p.slaves == 0 {
+	var done int64
+	for src.Len() > 0 {
+		n, err := src.Peek(buf[:min(src.Len(), int64(len(buf)))])
+		if err != nil {
+			if done > 0 {
+				break
+			}
+			return 0, err
+		}
+		p.mu.Lock()
+		if p.slaveSeen && p.slaves == 0 {
+			p.mu.Unlock()
+			if done > 0 {
+				break
+			}
+			return 0, errno.EIO
+		}
+		k := p.line.Receive(buf[:n])
+		sigs := p.line.Signals()
 		p.mu.Unlock()
-		return 0, errno.EIO
+		p.after(sigs)
+		src.Skip(int64(k))
+		done += int64(k)
+		if k < n {
+			break
+		}
 	}
-	k := p.line.Receive(buf[:n])
-	sigs := p.line.Signals()
-	p.mu.Unlock()
-	p.after(sigs)
-	if k == 0 {
+	if done == 0 {
 		return 0, errno.EAGAIN
 	}
-	src.Skip(int64(k))
-	return int64(k), nil
+	return done, nil
 }
 
 // Ready implements vfs.FileOps.
@@ -391,19 +404,29 @@ func (s *slave) Write(ctx kctx.Ctx, f *vfs.File, src *usermem.Buf, off *int64) (
 		return 0, nil
 	}
 	var buf [4096]byte
-	n, err := src.Peek(buf[:min(src.Len(), int64(len(buf)))])
-	if err != nil {
-		return 0, err
+	var done int64
+	for src.Len() > 0 {
+		n, err := src.Peek(buf[:min(src.Len(), int64(len(buf)))])
+		if err != nil {
+			if done > 0 {
+				break
+			}
+			return 0, err
+		}
+		p.mu.Lock()
+		k := p.line.Write(buf[:n])
+		p.mu.Unlock()
+		src.Skip(int64(k))
+		done += int64(k)
+		if k < n {
+			break
+		}
 	}
-	p.mu.Lock()
-	k := p.line.Write(buf[:n])
-	p.mu.Unlock()
-	if k == 0 {
+	if done == 0 {
 		return 0, errno.EAGAIN
 	}
-	src.Skip(int64(k))
 	p.masterQ.Notify(wait.In | wait.RdNorm)
-	return int64(k), nil
+	return done, nil
 }
 
 // Ready implements vfs.FileOps.

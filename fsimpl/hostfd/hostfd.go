@@ -29,8 +29,9 @@ import (
 type File struct {
 	fd    int
 	mode  uint32 // type bits of the host file
-	flags int    // access mode and O_APPEND as found
-	polls bool   // epoll can watch it
+	rdev  uint64
+	flags int  // access mode and O_APPEND as found
+	polls bool // epoll can watch it
 	queue wait.Queue
 
 	// Under thePoller.mu.
@@ -53,7 +54,7 @@ func Open(fd int) (*File, error) {
 	if err != nil {
 		return nil, errno.FromHost(err)
 	}
-	f := &File{fd: fd, mode: st.Mode & unix.S_IFMT, flags: fl, refs: 1}
+	f := &File{fd: fd, mode: st.Mode & unix.S_IFMT, rdev: st.Rdev, flags: fl, refs: 1}
 	switch f.mode {
 	case unix.S_IFIFO, unix.S_IFSOCK:
 		f.polls = true
@@ -112,6 +113,14 @@ func (h *File) name(ino uint64) string {
 	case unix.S_IFSOCK:
 		return fmt.Sprintf("socket:[%d]", ino)
 	case unix.S_IFCHR:
+		switch h.rdev {
+		case unix.Mkdev(1, 3):
+			return "/dev/null"
+		case unix.Mkdev(1, 5):
+			return "/dev/zero"
+		case unix.Mkdev(1, 9):
+			return "/dev/urandom"
+		}
 		return "/dev/console"
 	}
 	return fmt.Sprintf("/host:[%d]", ino)

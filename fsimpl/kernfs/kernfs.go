@@ -36,6 +36,9 @@ type FS struct {
 	Opts     string
 	// Chmod says that mode and owner may be changed (sysfs, cgroup2).
 	Chmod bool
+	// NoNames says that making any entry is ENOENT (proc: its lookup of a new
+	// name fails before the type's method is asked).
+	NoNames bool
 
 	RootInode vfs.Inode
 	dev       vfs.Dev
@@ -111,7 +114,7 @@ type Inode struct {
 	Ino   uint64
 	Mode  uint32 // with type bits
 	Owner func() (creds.KUID, creds.KGID)
-	Links uint32
+	Links func() uint32
 	Size  func() uint64
 	Rdev  vfs.Dev
 
@@ -290,8 +293,8 @@ func (i *Inode) Stat(ctx kctx.Ctx) (vfs.Stat, error) {
 		st.Size = i.FS.FileSize
 	}
 	i.mu.Unlock()
-	if i.Links != 0 {
-		st.Nlink = i.Links
+	if i.Links != nil {
+		st.Nlink = i.Links()
 	}
 	if i.Size != nil {
 		st.Size = i.Size()
@@ -301,10 +304,10 @@ func (i *Inode) Stat(ctx kctx.Ctx) (vfs.Stat, error) {
 
 // SetStat implements vfs.Inode.
 func (i *Inode) SetStat(ctx kctx.Ctx, s vfs.SetStat) error {
-	if s.Mask&(vfs.SetMode|vfs.SetUID|vfs.SetGID) != 0 {
-		if !i.FS.Chmod || i.Owner != nil {
-			return errno.EPERM
-		}
+	if s.Mask&vfs.SetMode != 0 && !i.FS.Chmod {
+		return errno.EPERM
+	}
+	if s.Mask&(vfs.SetMode|vfs.SetUID|vfs.SetGID) != 0 && i.FS.Chmod && i.Owner == nil {
 		i.mu.Lock()
 		if s.Mask&vfs.SetMode != 0 {
 			i.perm = s.Mode & 0o7777
@@ -372,14 +375,22 @@ func (i *Inode) Revalidate(ctx kctx.Ctx, parent vfs.Inode, name string) bool {
 	return ok && a.Base() == i
 }
 
-// deny is the answer to changes of a tree without the method, as in Linux's
+// deny is the answer to new names in a tree without the method, as in Linux's
 // vfs_mkdir and relatives; only vfs_create says EACCES.
-var deny error = errno.EPERM
+func (i *Inode) deny() error {
+	if i.FS.NoNames {
+		return errno.ENOENT
+	}
+	return errno.EPERM
+}
 
 // Create implements vfs.Inode.
 func (i *Inode) Create(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error) {
 	if i.CreateFn != nil {
 		return i.CreateFn(ctx, name, mode)
+	}
+	if i.FS.NoNames {
+		return nil, errno.ENOENT
 	}
 	return nil, errno.EACCES
 }
@@ -389,26 +400,26 @@ func (i *Inode) Mkdir(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error)
 	if i.MkdirFn != nil {
 		return i.MkdirFn(ctx, name, mode)
 	}
-	return nil, deny
+	return nil, i.deny()
 }
 
 // Mknod implements vfs.Inode.
 func (i *Inode) Mknod(ctx kctx.Ctx, name string, mode uint32, dev vfs.Dev) (vfs.Inode, error) {
-	return nil, deny
+	return nil, i.deny()
 }
 
 // Symlink implements vfs.Inode.
-func (i *Inode) Symlink(ctx kctx.Ctx, name, target string) (vfs.Inode, error) { return nil, deny }
+func (i *Inode) Symlink(ctx kctx.Ctx, name, target string) (vfs.Inode, error) { return nil, i.deny() }
 
 // Link implements vfs.Inode.
-func (i *Inode) Link(ctx kctx.Ctx, name string, target vfs.Inode) error { return deny }
+func (i *Inode) Link(ctx kctx.Ctx, name string, target vfs.Inode) error { return i.deny() }
 
 // Unlink implements vfs.Inode.
 func (i *Inode) Unlink(ctx kctx.Ctx, name string, child vfs.Inode) error {
 	if i.UnlinkFn != nil {
 		return i.UnlinkFn(ctx, name, child)
 	}
-	return deny
+	return errno.EPERM
 }
 
 // Rmdir implements vfs.Inode.
@@ -416,12 +427,12 @@ func (i *Inode) Rmdir(ctx kctx.Ctx, name string, child vfs.Inode) error {
 	if i.RmdirFn != nil {
 		return i.RmdirFn(ctx, name, child)
 	}
-	return deny
+	return errno.EPERM
 }
 
 // Rename implements vfs.Inode.
 func (i *Inode) Rename(ctx kctx.Ctx, oldName string, child vfs.Inode, newDir vfs.Inode, newName string, replaced vfs.Inode, flags uint32) error {
-	return deny
+	return errno.EPERM
 }
 
 // Readlink implements vfs.Inode.

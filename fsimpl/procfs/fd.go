@@ -154,12 +154,19 @@ func (l *fds) fdinfo(ctx kctx.Ctx, fd int32, w *bytes.Buffer) error {
 	ino := uint64(0)
 	if st, err := f.Stat(ctx); err == nil {
 		ino = st.Ino
+		// open(2) on x86-64 sets O_LARGEFILE; pipes and the like are not opened.
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFREG, unix.S_IFDIR, unix.S_IFCHR, unix.S_IFBLK:
+			if flags&unix.O_PATH == 0 {
+				flags |= 0o100000
+			}
+		}
 	}
 	mnt := uint64(0)
 	if m := f.Path().Mount; m != nil {
 		mnt = m.ID()
 	}
-	fmt.Fprintf(w, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", f.Offset(), flags|0o100000, mnt, ino)
+	fmt.Fprintf(w, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", f.Offset(), flags, mnt, ino)
 	if flags&unix.O_PATH != 0 {
 		return nil
 	}

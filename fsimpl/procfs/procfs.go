@@ -115,6 +115,7 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 			return nil, errno.EINVAL
 		}
 	}
+	p.NoNames = true
 	p.Opts = strings.Join(shown, ",")
 	root := p.NewDir(0o555)
 	root.Ino = 1

@@ -296,7 +296,7 @@ func queues(t *kernel.Task) *mqueue.Queues { return mqueue.Of(t.Kernel(), t.IPC(
 func sysMqOpen(t *kernel.Task, a arch.Args) (uint64, error) {
 	fl := a.Uint(1)
 	var attr *mqueue.Attr
-	if fl&unix.O_CREAT != 0 && a.Ptr(3) != 0 {
+	if a.Ptr(3) != 0 {
 		attr = new(mqueue.Attr)
 		if err := usermem.Get(t.Mem(), a.Ptr(3), attr); err != nil {
 			return 0, err
