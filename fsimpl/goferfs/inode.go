@@ -294,7 +294,8 @@ func (i *inode) ask() error {
 	return nil
 }
 
-// refreshLocked takes attributes from a donated descriptor.
+// refreshLocked takes attributes from a donated descriptor, but not the owner:
+// the sentry sees the host's ids through its own user namespace.
 func (i *inode) refreshLocked(fd int) {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
@@ -302,8 +303,6 @@ func (i *inode) refreshLocked(fd int) {
 	}
 	a := &i.attr
 	i.mode.Store(i.mode.Load()&unix.S_IFMT | st.Mode&07777)
-	i.uid.Store(st.Uid)
-	i.gid.Store(st.Gid)
 	a.nlink, a.size, a.blocks = uint32(st.Nlink), uint64(st.Size), uint64(st.Blocks)
 	a.atime = wire.Time{Sec: st.Atim.Sec, Nsec: uint32(st.Atim.Nsec)}
 	a.mtime = wire.Time{Sec: st.Mtim.Sec, Nsec: uint32(st.Mtim.Nsec)}
