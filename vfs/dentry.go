@@ -51,7 +51,7 @@ const (
 	dDir                           // inode is a directory
 	dPermission                    // inode implements Permissioner
 	dRevalidate                    // inode implements Revalidator
-	dWatched                       // fsnotify: parent has watches (hint)
+	dWatched                       // has or had a watch: not evicted
 )
 
 const deadRefs = -1 << 40
@@ -263,7 +263,7 @@ func (c *dcache) add(parent *Dentry, name string, inode Inode) *Dentry {
 				break
 			}
 			v = v.lprev // the oldest
-			if v.refs.Load() != 0 || v.flags.Load()&dUsed != 0 {
+			if v.refs.Load() != 0 || v.flags.Load()&(dUsed|dWatched) != 0 {
 				v.clearFlag(dUsed)
 				sb.lru = v // turns the ring: v becomes the youngest
 				continue
@@ -321,9 +321,7 @@ func (c *dcache) kill(d *Dentry) *Dentry {
 	d.sb.lruRemove(d)
 	c.mu.Unlock()
 	if d.inode != nil {
-		if d.flags.Load()&dRemoved != 0 {
-			inodeGone(d)
-		}
+		inodeGone(d)
 		d.inode.Release()
 	}
 	if parent == nil {

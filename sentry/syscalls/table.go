@@ -60,6 +60,7 @@ var families = [][]Row{
 	anonRows,
 	xattrRows,
 	mountRows,
+	inotifyRows,
 	syncRows,
 	statRows,
 	spliceRows,
