@@ -2,7 +2,7 @@
 #include "bare.h"
 
 void start(long *sp) {
-	num("", S(335));
+	num("", S(600));
 	num("", S(1000));
 	num("", S(-1));
 	num("", S(0x7fffffff));

@@ -19,7 +19,9 @@ int main(void) {
 		if (in) close(in);
 		if (i < 2) in = p[0], close(p[1]);
 	}
-	for (int i = 0; i < 3; i++) STATUS(cmd[i][0], reap(k[i]));
+	int st[3];
+	for (int i = 0; i < 3; i++) st[i] = reap(k[i]);
+	for (int i = 0; i < 3; i++) STATUS(cmd[i][0], st[i]);
 	STATUS("yes into head", system("yes | head -2"));
 	STATUS("bash pipestatus", system("bash -c 'false | true | (exit 5); echo ${PIPESTATUS[*]}'"));
 	return 0;

@@ -6,11 +6,13 @@ extern char **environ;
 int main(void) {
 	pid_t k;
 	char *v[] = {"sh", "-c", "echo spawned; exit 4", NULL};
-	RET(posix_spawn(&k, "/bin/sh", NULL, NULL, v, environ));
+	int e = posix_spawn(&k, "/bin/sh", NULL, NULL, v, environ);
 	STATUS("sh", reap(k));
+	RET(e);
 	RET(posix_spawn(&k, "/none", NULL, NULL, v, environ));
-	RET(posix_spawnp(&k, "sh", NULL, NULL, v, environ));
+	e = posix_spawnp(&k, "sh", NULL, NULL, v, environ);
 	STATUS("searched", reap(k));
+	RET(e);
 	posix_spawn_file_actions_t a;
 	posix_spawn_file_actions_init(&a);
 	posix_spawn_file_actions_addopen(&a, 5, "out", O_CREAT | O_WRONLY, 0600);
@@ -32,8 +34,9 @@ int main(void) {
 	posix_spawnattr_setsigdefault(&t, &m);
 	signal(SIGUSR2, SIG_IGN);
 	char *g[] = {"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status", NULL};
-	RET(posix_spawn(&k, "/bin/grep", NULL, &t, g, environ));
+	e = posix_spawn(&k, "/bin/grep", NULL, &t, g, environ);
 	reap(k);
+	RET(e);
 	FILE *f = popen("cat; exit 3", "w");
 	fputs("through popen\n", f);
 	STATUS("pclose", pclose(f));
