@@ -24,16 +24,9 @@ type TTY struct{ pair *pair }
 // TTYDev implements kernel.TTY.
 func (t *TTY) TTYDev() (major, minor uint32) { return slaveMajor, t.pair.n }
 
-// Disassociated implements kernel.TTY: the session leader is gone, and what
-// other processes have open of the terminal is dead (tty_vhangup_session).
-func (t *TTY) Disassociated() {
-	p := t.pair
-	p.mu.Lock()
-	p.gen++
-	p.slaves = 0
-	p.mu.Unlock()
-	p.after(nil)
-}
+// Disassociated implements kernel.TTY. Measured on Linux: a pty that loses its
+// session because the leader exited stays usable for those who have it open.
+func (t *TTY) Disassociated() {}
 
 func (t *TTY) kernel() *kernel.Kernel { return t.pair.fs.k }
 

@@ -110,9 +110,8 @@ func (pg *ProcessGroup) droppedLocked() {
 	s := pg.session
 	pg.pid.pgrp = nil
 	pg.pid.releaseLocked()
-	if s.fg == pg {
-		s.fg = nil
-	}
+	// A dead group stays in the foreground: everyone else is in the
+	// background until somebody says otherwise (linux keeps the struct pid).
 	s.groups--
 	if s.groups == 0 {
 		s.pid.session = nil
@@ -128,7 +127,7 @@ func (pg *ProcessGroup) orphanedLocked(ignore *ThreadGroup) bool {
 			continue
 		}
 		p := tg.parent
-		if p == nil || p.pid == p.pid.ns.initPIDLocked() {
+		if p == nil {
 			continue
 		}
 		if p.pgrp != nil && p.pgrp != pg && p.pgrp.session == pg.session {
@@ -136,13 +135,6 @@ func (pg *ProcessGroup) orphanedLocked(ignore *ThreadGroup) bool {
 		}
 	}
 	return true
-}
-
-func (ns *PIDNamespace) initPIDLocked() *PID {
-	if ns.reaper == nil || ns.parent != nil {
-		return nil
-	}
-	return ns.reaper.pid
 }
 
 func (t *Task) orphaned() bool {
@@ -182,7 +174,7 @@ func (t *Task) Setsid() (int32, error) {
 
 // Setpgid is setpgid(2) with numbers of t's namespace.
 func (t *Task) Setpgid(pid, pgid int32) error {
-	if pgid < 0 {
+	if pgid < 0 || pgid == 0 && pid < 0 {
 		return errno.EINVAL
 	}
 	k := t.k
