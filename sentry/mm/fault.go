@@ -302,6 +302,7 @@ func (s *Space) breakCOW(a *area, p *piece, addr uint64) error {
 	p = s.within(p, a)
 	run := s.cowAround(addr).Intersect(memmap.Range{Start: p.start, End: p.end})
 	if p.own {
+		s.hot.note(run)
 		if s.mem.Unique(p.fileRange()) {
 			p.cow = false
 			return nil
@@ -343,18 +344,9 @@ func (s *Space) copyOwn(a *area, p *piece, run memmap.Range) error {
 	if err != nil {
 		return errNoMem
 	}
-	for _, t := range touched {
-		for off := t.Start; off < t.End; {
-			b, err := s.mem.Bytes(off, t.End-off, false)
-			if err == nil {
-				err = s.mem.Copy(fr.Start+(off-src.Start), b)
-			}
-			if err != nil {
-				s.mem.DecRef(fr)
-				return errNoMem
-			}
-			off += uint64(len(b))
-		}
+	if s.copyTouched(fr, src, touched) != nil {
+		s.mem.DecRef(fr)
+		return errNoMem
 	}
 	s.putCopy(a, run, fr)
 	return nil

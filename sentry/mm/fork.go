@@ -17,7 +17,7 @@ func (s *Space) Fork(ctx kctx.Ctx) (*Space, error) {
 		klog.Warningf("mm: fork: %v", err)
 		return nil, errno.ENOMEM
 	}
-	c := &Space{id: lastID.Add(1), p: s.p, ps: ps, mem: s.mem, max: s.max, min: s.min}
+	c := &Space{id: lastID.Add(1), p: s.p, ps: ps, mem: s.mem, max: s.max, min: s.min, hot: s.hot}
 	c.users.Store(1)
 
 	s.mu.Lock()
@@ -83,6 +83,7 @@ func (s *Space) forkAreas(c *Space) error {
 }
 
 func (s *Space) forkPieces(c *Space) {
+	hot := s.copyHot(nil)
 	block := make([]piece, len(s.pieces.s))
 	c.pieces.s = make([]*piece, 0, len(s.pieces.s)+8)
 	refs := make([]memmap.Range, 0, len(s.pieces.s))
@@ -92,6 +93,15 @@ func (s *Space) forkPieces(c *Space) {
 			ai++
 		}
 		if ai == len(s.areas.s) || s.areas.s[ai].flags&(fDontFork|fWipeOnFork) != 0 {
+			continue
+		}
+		n := &block[i]
+		if fr, ok := isHot(hot, p); ok {
+			*n = piece{start: p.start, end: p.end, off: fr.Start, file: s.mem, own: true, mem: true}
+			if p.mapped {
+				c.setRights(n, n.rights(s.areas.s[ai].prot), false)
+			}
+			c.pieces.s = append(c.pieces.s, n)
 			continue
 		}
 		if p.own {
@@ -105,7 +115,6 @@ func (s *Space) forkPieces(c *Space) {
 		} else {
 			p.file.IncRef(p.fileRange())
 		}
-		n := &block[i]
 		*n = *p
 		n.mapped, n.rw, n.prot = false, false, 0
 		if p.mapped {
@@ -115,4 +124,13 @@ func (s *Space) forkPieces(c *Space) {
 	}
 	s.mem.IncRefs(refs)
 	s.changes++
+}
+
+func isHot(hot []copied, p *piece) (fr memmap.Range, ok bool) {
+	for _, h := range hot {
+		if h.p == p {
+			return h.fr, true
+		}
+	}
+	return fr, false
 }

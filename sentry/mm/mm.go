@@ -83,6 +83,7 @@ type Space struct {
 	changes   uint64
 	lastFault faultCount
 	lastCOW   memmap.Range // a power of two bytes
+	hot       *hotRuns
 	lazy      []lazyArea
 
 	layout layout

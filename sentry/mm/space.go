@@ -24,7 +24,7 @@ func New(p platform.Platform, mem *pages.Memory) (*Space, error) {
 		klog.Warningf("mm: new address space: %v", err)
 		return nil, errno.ENOMEM
 	}
-	s := &Space{id: lastID.Add(1), p: p, ps: ps, mem: mem, max: p.MaxAddr() &^ pageMask}
+	s := &Space{id: lastID.Add(1), p: p, ps: ps, mem: mem, hot: new(hotRuns), max: p.MaxAddr() &^ pageMask}
 	s.users.Store(1)
 	s.exec.dumpable = UserDumpable
 	s.layout = defaultLayout(s.max)
