@@ -323,14 +323,8 @@ func (s *Socket) Shutdown(ctx kctx.Ctx, how int) error {
 		return nil
 	}
 	s.mu.Lock()
-	connected := s.listening || s.dgram() && s.peer != nil
-	if connected {
-		s.shut |= bits
-	}
+	s.shut |= bits // also of one that is not connected (unix_shutdown)
 	s.mu.Unlock()
-	if !connected {
-		return errno.ENOTCONN
-	}
 	s.q.Notify(wait.In | wait.Out | wait.Hup | wait.RdHup)
 	return nil
 }
@@ -486,6 +480,9 @@ func (s *Socket) sendDgram(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (i
 // Receive implements socket.Ops.
 func (s *Socket) Receive(ctx kctx.Ctx, dst *usermem.Buf, m *socket.RecvMsg) (int64, error) {
 	if m.Flags&unix.MSG_OOB != 0 {
+		if s.typ == unix.SOCK_STREAM {
+			return 0, errno.EINVAL // there is none
+		}
 		return 0, errno.EOPNOTSUPP
 	}
 	s.readMu.Lock()
