@@ -91,16 +91,19 @@ func symbols(stub []byte) (map[string]uint64, error) {
 	return addr, nil
 }
 
-// buildFilter compiles rules for the stub. Anything that is not at one of its
-// instructions traps; a permitted instruction with refused arguments kills,
-// so that SIGSYS never comes while descriptors are open.
-func buildFilter(stub []byte) ([]unix.SockFilter, error) {
+// buildFilters compiles rules for the stub: base is inherited by everything
+// from the zygote, thread comes on top for threads with user code. Anything
+// that is not at one of the stub's instructions traps; a permitted instruction
+// with refused arguments kills, so that SIGSYS never comes while descriptors
+// are open. The zygote's and the leader's own code, between priv_start and
+// priv_end, may do anything; in a thread with user code it kills.
+func buildFilters(stub []byte) (base, thread []unix.SockFilter, err error) {
 	addr, err := symbols(stub)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if fastEntry = addr["fast_entry"]; fastEntry == 0 {
-		return nil, fmt.Errorf("stub has no symbol fast_entry")
+		return nil, nil, fmt.Errorf("stub has no symbol fast_entry")
 	}
 
 	const (
@@ -114,6 +117,10 @@ func buildFilter(stub []byte) ([]unix.SockFilter, error) {
 	)
 	kill := unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_KILL_PROCESS}
 	trap := unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_TRAP}
+	allow := unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW}
+	if addr["priv_start"] == 0 || addr["priv_end"] <= addr["priv_start"] {
+		return nil, nil, fmt.Errorf("stub has no range of privileged text")
+	}
 	prog := []unix.SockFilter{
 		{Code: ld, K: dataArch},
 		{Code: jeq, Jt: 1, K: unix.AUDIT_ARCH_X86_64},
@@ -122,11 +129,15 @@ func buildFilter(stub []byte) ([]unix.SockFilter, error) {
 		{Code: jeq, Jt: 1, K: stubBase >> 32},
 		trap,
 		{Code: ld, K: dataIP},
+		// The address in seccomp_data is that behind the instruction.
+		{Code: jgt, Jf: 2, K: uint32(addr["priv_start"])},
+		{Code: jgt, Jt: 1, K: uint32(addr["priv_end"])},
+		allow,
 	}
 	var blocks [][]unix.SockFilter
 	for _, r := range rules {
 		if addr[r.site] == 0 {
-			return nil, fmt.Errorf("stub has no symbol %s", r.site)
+			return nil, nil, fmt.Errorf("stub has no symbol %s", r.site)
 		}
 		// must adds a comparison, and the verdict when it does not hold.
 		var b []unix.SockFilter
@@ -163,7 +174,7 @@ func buildFilter(stub []byte) ([]unix.SockFilter, error) {
 				must(jgt, t.val, false)
 			}
 		}
-		blocks = append(blocks, append(b, unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW}))
+		blocks = append(blocks, append(b, allow))
 	}
 	// One comparison per site, then the blocks. A comparison is two
 	// instructions because a conditional jump reaches only 255 ahead.
@@ -179,18 +190,31 @@ func buildFilter(stub []byte) ([]unix.SockFilter, error) {
 	for _, b := range blocks {
 		prog = append(prog, b...)
 	}
-	return prog, nil
+	thread = []unix.SockFilter{
+		{Code: ld, K: dataIP + 4},
+		{Code: jeq, Jf: 3, K: stubBase >> 32},
+		{Code: ld, K: dataIP},
+		{Code: jgt, Jf: 1, K: uint32(addr["priv_start"])},
+		{Code: jgt, Jf: 1, K: uint32(addr["priv_end"])},
+		allow,
+		kill,
+	}
+	return prog, thread, nil
 }
 
-// confPage is struct conf: a sock_fprog that points to the filter behind it.
-func confPage(prog []unix.SockFilter) []byte {
-	page := make([]byte, 16, 4096)
-	binary.LittleEndian.PutUint16(page, uint16(len(prog)))
-	binary.LittleEndian.PutUint64(page[8:], confBase+16)
-	for _, f := range prog {
-		page = binary.LittleEndian.AppendUint16(page, f.Code)
-		page = append(page, f.Jt, f.Jf)
-		page = binary.LittleEndian.AppendUint32(page, f.K)
+// confPage is the page at confBase: a struct sock_fprog for each filter, and
+// the filters.
+func confPage(filters ...[]unix.SockFilter) []byte {
+	le := binary.LittleEndian
+	page := make([]byte, 16*len(filters), pageSize)
+	for i, prog := range filters {
+		le.PutUint16(page[16*i:], uint16(len(prog)))
+		le.PutUint64(page[16*i+8:], confBase+uint64(len(page)))
+		for _, f := range prog {
+			page = le.AppendUint16(page, f.Code)
+			page = append(page, f.Jt, f.Jf)
+			page = le.AppendUint32(page, f.K)
+		}
 	}
 	return page
 }

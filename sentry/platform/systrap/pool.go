@@ -48,7 +48,7 @@ type zygote struct {
 
 // newZygote starts the stub and the goroutine that reads its reports.
 func newZygote() (*zygote, error) {
-	prog, err := buildFilter(stubELF)
+	base, thread, err := buildFilters(stubELF)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func newZygote() (*zygote, error) {
 		return nil, err
 	}
 	defer unix.Close(exe)
-	conf, err := memfd("conf", confPage(prog), 4096)
+	conf, err := memfd("conf", confPage(base, thread), pageSize)
 	if err != nil {
 		return nil, err
 	}

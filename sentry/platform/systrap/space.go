@@ -232,7 +232,7 @@ func (s *Space) lead(ops []op, fds []int32) error {
 		return errDied
 	}
 	for begin := time.Now(); c.a.turn.Load() == turnStub && !s.dead.Load(); {
-		if spin(&c.a.turn, turnStub, 500) {
+		if spin(&c.a.turn, turnStub, 100) {
 			break
 		}
 		futexWait(&c.a.turn, turnStub, int64(100*time.Millisecond))
@@ -287,7 +287,10 @@ func (s *Space) NewThread() (platform.Thread, error) {
 	}
 	if t != nil {
 		t.intr.Store(false)
-		return t, t.SetFPState(nil)
+		if t.used {
+			err = t.SetFPState(nil)
+		}
+		return t, err
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -308,7 +311,7 @@ func (s *Space) NewThread() (platform.Thread, error) {
 	}
 	s.threads.live[t] = struct{}{}
 	s.threads.Unlock()
-	err = s.lead([]op{{nr: unix.SYS_CLONE, addr: cloneFlags, length: areaBase + uint64(i+1)*areaSize}}, []int32{int32(pair[1])})
+	err = s.lead([]op{cloneOp(i)}, []int32{int32(pair[1])})
 	if err != nil {
 		s.forget(t)
 		s.giveIndex(i)
@@ -424,9 +427,9 @@ func (s *Space) prepare() {
 	if err != nil {
 		return // whoever wants one will see
 	}
-	t := th.(*Thread)
-	t.boot()
-	t.Release()
+	s.threads.Lock()
+	s.threads.idle = append(s.threads.idle, th.(*Thread))
+	s.threads.Unlock()
 }
 
 // recycle empties the process of s for another address space, or returns nil.
@@ -448,46 +451,65 @@ func (s *Space) recycle() *Space {
 	th.idle = nil
 	th.leaving = append(th.leaving, ts...)
 	th.Unlock()
+	if len(ts) == 0 {
+		return nil // never used; not worth it
+	}
 	for _, t := range ts {
+		if !t.boot() {
+			return nil
+		}
 		t.exit()
 	}
 	for _, t := range ts {
-		wait := 20 * time.Microsecond
-		for !t.hungUp() {
-			if wait > 50*time.Millisecond || s.dead.Load() {
-				return nil
-			}
-			time.Sleep(wait)
-			wait *= 2
+		if !t.awaitEnd() {
+			return nil
 		}
 	}
-	if s.lead([]op{{nr: unix.SYS_MUNMAP, length: maxAddr, fd: -1}}, nil) != nil {
-		return nil
-	}
-	// Ends s: nothing but the process goes on.
 	n, err := newSpace(s.p, s.proc)
 	if err != nil {
 		return nil
 	}
-	if s.dead.Swap(true) {
+	if s.dead.Swap(true) || clearPages(s.proc.leader.mem[:]) != nil {
 		n.died()
 	}
-	if clearPages(s.proc.leader.mem[:]) != nil {
-		n.died()
-	}
-	for _, t := range ts {
-		if clearPages(t.mem[:]) != nil {
-			n.died()
-		}
-		t.drop()
-		n.threads.free = append(n.threads.free, t.index)
-	}
-	n.threads.free = append(n.threads.free, s.threads.free...)
-	n.threads.next = s.threads.next
 	if s.tramp != nil {
 		clearTramp(s.tramp)
 	}
 	s.dropTramp()
-	n.prepare()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		n.died()
+		return nil
+	}
+	defer unix.Close(pair[1])
+	n.threads.next = s.threads.next
+	n.threads.free = append(n.threads.free, s.threads.free...)
+	for _, t := range ts[1:] {
+		if clearPages(t.mem[:]) != nil {
+			n.died()
+		}
+		n.threads.free = append(n.threads.free, t.index)
+		t.drop()
+	}
+	// The first thread's pages go to its successor.
+	old := ts[0]
+	if clearPages(old.mem[:]) != nil {
+		n.died()
+	}
+	t := &Thread{s: n, channel: channel{sock: pair[0], index: old.index, mem: old.mem, a: old.a, cmd: old.cmd}}
+	unix.Close(old.sock)
+	old.mem, old.a, old.cmd = nil, nil, nil
+	n.threads.live = map[*Thread]struct{}{t: {}}
+	n.threads.idle = []*Thread{t}
+	err = n.lead([]op{{nr: unix.SYS_MUNMAP, length: maxAddr, fd: -1}, cloneOp(t.index)}, []int32{int32(pair[1])})
+	if err != nil {
+		n.end()
+		return nil
+	}
 	return n
+}
+
+// cloneOp has the leader make the thread of an index.
+func cloneOp(i int) op {
+	return op{nr: unix.SYS_CLONE, addr: cloneFlags, length: areaBase + uint64(i+1)*areaSize}
 }

@@ -5,16 +5,16 @@ import (
 	"sync/atomic"
 )
 
-// How long a side spins before it sleeps, in pauses (about 20 ns each here).
-// Waking a thread on another core costs 5 to 15 us, spinning for that long at
-// most doubles it.
+// How long a side spins before it sleeps, in pauses (26 ns each here). Waking a
+// thread on another core costs 5 to 15 us, of which half is processor time;
+// spinning for about as long at most doubles it.
 const (
 	// sentryRounds of roundSpins pauses, with a look at the other goroutines
 	// between: one core polls for all threads.
-	sentryRounds = 10
-	roundSpins   = 100
-	stubSpins    = 1000
-	fewSpins     = 30
+	sentryRounds = 6
+	roundSpins   = 50
+	stubSpins    = 300
+	fewSpins     = 20
 	// maxMisses bounds how rarely a spin is tried that used not to pay.
 	maxMisses = 6
 )

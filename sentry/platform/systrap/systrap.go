@@ -53,6 +53,7 @@ var HostSyscalls = []HostCall{
 	{unix.SYS_MEMFD_CREATE, "shared pages of a stub process"},
 	{unix.SYS_FTRUNCATE, "their size"},
 	{unix.SYS_MINCORE, "which pages of a thread that ended are to be cleared"},
+	{unix.SYS_PPOLL, "wait for the end of a stub thread"},
 	{unix.SYS_RECVFROM, "has a stub thread ended: is its socket closed"},
 	{unix.SYS_MMAP, "MAP_SHARED of a thread's pages"},
 	{unix.SYS_MUNMAP, "drop them"},

@@ -56,7 +56,17 @@ func (c *channel) hungUp() bool {
 	return n == 0 && err == nil || err == unix.ECONNRESET
 }
 
+// awaitEnd waits until the stub's end of the socket is closed, not for long.
+func (c *channel) awaitEnd() bool {
+	fds := []unix.PollFd{{Fd: int32(c.sock)}}
+	_, err := unix.Ppoll(fds, &unix.Timespec{Nsec: 50e6}, nil)
+	return err == nil && fds[0].Revents&unix.POLLHUP != 0
+}
+
 func (c *channel) drop() {
+	if c.mem == nil {
+		return
+	}
 	unix.Close(c.sock)
 	unmapArea(c.mem, c.cmd)
 	c.mem, c.a, c.cmd = nil, nil, nil
@@ -68,6 +78,7 @@ type Thread struct {
 	s *Space
 
 	booted bool
+	used   bool  // user code ran
 	tid    int32 // as the stub says; only good for tgkill within its process
 
 	// fast says that the stub waits in a patched call, not in a handler.
@@ -228,6 +239,7 @@ func (t *Thread) Switch(regs *arch.Regs) platform.Event {
 func (t *Thread) enter(regs *arch.Regs) (platform.Event, bool) {
 	died := platform.Event{Kind: platform.EventDied}
 	s := t.s
+	t.used = true
 	t.inUser.Store(true)
 	for s.patching.Load() {
 		t.inUser.Store(false)

@@ -258,6 +258,9 @@ site_exit:
 	syscall
 	hlt
 
+/* From here on, what user code must not run at all: its filter kills. */
+	.section .text.priv, "ax"
+
 /*
  * The leader: process-level commands, no stack, area 0 only for the message
  * header and the acknowledgement. Never runs user code; all signals blocked.
@@ -367,10 +370,10 @@ thread_start:
 	mov $8, %r10d
 	mov $14, %eax
 	syscall
-	/* seccomp(SECCOMP_SET_MODE_FILTER, 0, conf) */
+	/* seccomp(SECCOMP_SET_MODE_FILTER, 0, the thread's filter) */
 	mov $1, %edi
 	xor %esi, %esi
-	movabs $CONF_BASE, %rdx
+	movabs $(CONF_BASE + 16), %rdx
 	mov $317, %eax
 	syscall
 	test %eax, %eax
@@ -378,8 +381,13 @@ thread_start:
 	/* The first trap makes the frame that the sentry then fills in. */
 	xor %esp, %esp
 	mov $-1, %eax
-	syscall
+	jmp first_trap
 1:	hlt
+
+	.text
+first_trap:
+	syscall
+	hlt
 
 	.section .rodata
 	.balign 8

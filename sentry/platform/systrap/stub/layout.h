@@ -10,7 +10,7 @@
 #define MAX_ADDR   0x7ff500000000
 #define VDSO_BASE  0x7ff700000000 /* the host's vDSO with its data, see keep_vdso */
 #define STUB_BASE  0x7ff800000000
-#define CONF_BASE  0x7ff800100000 /* one read-only page: struct conf */
+#define CONF_BASE  0x7ff800100000 /* one read-only page: seccomp filters */
 #define CMD_BASE   0x7ff810000000 /* read-only: command slots */
 #define AREA_BASE  0x7ff820000000 /* shared, writable: thread areas */
 #define TRAMP_BASE 0x7ff808000000 /* read-only: trampolines of patched calls */
@@ -120,9 +120,6 @@ struct area {
 	struct { u64 sp; u32 flags, pad; u64 size; } ss; /* offset 784 */
 };
 
-struct conf {
-	u16 len, pad[3];
-	u64 filter; /* struct sock_fprog ends here */
-};
+/* struct sock_fprog of every process at CONF_BASE, of threads 16 bytes on. */
 #endif
 #endif

@@ -198,7 +198,9 @@ void trap(int sig, struct siginfo *si, struct ucontext *uc, struct area *a)
 
 /* The rest runs in the zygote only, where there is no user code. */
 
-static long sys(long nr, long a, long b, long c, long d, long e, long f)
+#define PRIV __attribute__((section(".text.priv")))
+
+PRIV static long sys(long nr, long a, long b, long c, long d, long e, long f)
 {
 	long ret;
 	register long r10 __asm__("r10") = d;
@@ -213,12 +215,12 @@ static long sys(long nr, long a, long b, long c, long d, long e, long f)
 enum {
 	SYS_mmap = 9, SYS_munmap = 11, SYS_sigaction = 13, SYS_sigprocmask = 14,
 	SYS_dup2 = 33, SYS_sendto = 44, SYS_recvmsg = 47, SYS_clone = 56, SYS_exit = 60, SYS_wait4 = 61,
-	SYS_mremap = 25, SYS_getpriority = 140, SYS_prctl = 157, SYS_ppoll = 271, SYS_prlimit = 302, SYS_sched_setattr = 314, SYS_close_range = 436,
+	SYS_mremap = 25, SYS_getpriority = 140, SYS_prctl = 157, SYS_ppoll = 271, SYS_prlimit = 302, SYS_sched_setattr = 314, SYS_seccomp = 317, SYS_close_range = 436,
 };
 
 struct sigact { void (*fn)(void); u64 flags; void (*rest)(void); u64 mask; };
 
-static void handle(int sig, void (*fn)(void))
+PRIV static void handle(int sig, void (*fn)(void))
 {
 	struct sigact sa = {fn, 0x04000000 | 0x08000000 | 4, restorer, ~0ul};
 	if (sys(SYS_sigaction, sig, (long)&sa, 0, 8, 0, 0))
@@ -227,7 +229,7 @@ static void handle(int sig, void (*fn)(void))
 
 struct report { u32 kind, pid, status, pad; };
 
-static void send(u32 kind, u32 pid, u32 status)
+PRIV static void send(u32 kind, u32 pid, u32 status)
 {
 	struct report r = {kind, pid, status, 0};
 	if (sys(SYS_sendto, 0, (long)&r, sizeof r, 0x4000 /* NOSIGNAL */, 0, 0) < 0)
@@ -236,14 +238,14 @@ static void send(u32 kind, u32 pid, u32 status)
 
 /* recv waits for one message and returns how many bytes it had. Its
  * descriptors are 1, 2, ... */
-static long recv(void)
+PRIV static long recv(void)
 {
 	u64 data = 0, iov[2] = {(u64)&data, 8}, cbuf[8];
 	struct msg m = {0, 0, (u64)iov, 1, (u64)cbuf, sizeof cbuf, 0, 0};
 	return sys(SYS_recvmsg, 0, (long)&m, 0, 0, 0, 0);
 }
 
-static void child(void)
+PRIV static void child(void)
 {
 	u64 off = (u64)MAX_THREADS * SLOTS * SLOT_SIZE, tramp = off + (u64)MAX_THREADS * AREA_SIZE;
 	/* 1: leader's socket, 2: the space's memfd */
@@ -266,7 +268,7 @@ static void child(void)
  * follow one another. User code calls it there (loader/vdso). It returns
  * whether that worked.
  */
-static int keep_vdso(const u64 *sp)
+PRIV static int keep_vdso(const u64 *sp)
 {
 	const char *pages = sp[0] == 2 ? (const char *)sp[2] : "";
 	u64 from = 0, to = VDSO_BASE, n;
@@ -296,7 +298,7 @@ static int keep_vdso(const u64 *sp)
 	return ok;
 }
 
-void zygote(const u64 *sp)
+PRIV void zygote(const u64 *sp)
 {
 	static const int faults[] = {4, 5, 7, 8, 10 /* SIGUSR1: interrupt */, 11};
 	u64 all = ~0ul, none = 0, core[2] = {0, 0};
@@ -306,6 +308,7 @@ void zygote(const u64 *sp)
 	sys(SYS_sigprocmask, 2, (long)&all, 0, 8, 0, 0);
 	sys(SYS_prctl, 38 /* NO_NEW_PRIVS */, 1, 0, 0, 0, 0);
 	sys(SYS_prlimit, 0, 4 /* CORE */, (long)core, 0, 0, 0);
+	sys(SYS_prctl, 15 /* SET_NAME */, (long)"stub", 0, 0, 0, 0);
 	/* A short slice: a stub thread that is woken does not wait for a sentry
 	 * thread that happens to spin on its core (sched_setattr(2)). */
 	struct { u32 size, policy; u64 flags; int nice; u32 prio; u64 runtime, deadline, period; } attr =
@@ -321,6 +324,11 @@ void zygote(const u64 *sp)
 	if (recv() <= 0 || sys(SYS_mmap, CONF_BASE, 4096, 1, 0x11, 1, 0) != CONF_BASE)
 		sys(SYS_exit, 13, 0, 0, 0, 0, 0);
 	sys(SYS_close_range, 1, ~0u, 0, 0, 0, 0);
+	/* What every process and thread below inherits. Making a filter costs more
+	 * than making a thread, so a thread adds only the few instructions that
+	 * tell it from the leader. */
+	if (sys(SYS_seccomp, 1, 0, CONF_BASE, 0, 0, 0))
+		sys(SYS_exit, 15, 0, 0, 0, 0, 0);
 	send(1, vdso, 0);
 
 	for (;;) {
