@@ -66,6 +66,7 @@ var families = [][]Row{
 	spliceRows,
 	readRows,
 	pipeRows,
+	pollRows,
 	openRows,
 	linkRows,
 	ioctlRows,
