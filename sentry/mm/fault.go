@@ -26,6 +26,8 @@ const (
 	// lazyMost and lazyBytes bound what a file fault maps besides its own area.
 	lazyMost  = 16
 	lazyBytes = 64 << 20
+	// smallData bounds private data that is copied before it is written.
+	smallData = 64 << 10
 	// sameFault is how often one fault may repeat without anything to do
 	// before it becomes SIGBUS: the host says there is no page (a file cut
 	// short behind the gofer's back).
@@ -200,6 +202,7 @@ func (s *Space) present(ctx kctx.Ctx, a *area, addr uint64, write bool) error {
 	if err := s.translate(ctx, a, addr, write); err != nil {
 		return err
 	}
+	s.copySmall(a)
 	s.mapLazy(ctx)
 	return nil
 }
@@ -254,7 +257,41 @@ func (s *Space) mapLazy(ctx kctx.Ctx) {
 		if a == nil || a.m != l.m || a.prot == 0 || a.len() > lazyBytes || s.pieces.at(l.start) != nil {
 			continue
 		}
-		s.translate(ctx, a, l.start, false)
+		if s.translate(ctx, a, l.start, false) == nil {
+			s.copySmall(a)
+		}
+	}
+}
+
+// copySmall copies the file pages of a small private writable area that
+// follows the text of the same file: the data of a program or library, which
+// relocation writes to at once. (Other private mappings go on showing what is
+// written to the file, as on Linux.)
+func (s *Space) copySmall(a *area) {
+	if a.shared() || a.prot&platform.Write == 0 || a.len() > smallData {
+		return
+	}
+	text := false
+	for i := s.areas.search(a.start) - 1; i >= 0 && s.areas.s[i].m == a.m && !text; i-- {
+		text = s.areas.s[i].prot&platform.Exec != 0
+	}
+	if !text {
+		return
+	}
+	for at := a.start; at < a.end; {
+		p := s.pieces.at(at)
+		if p == nil {
+			return
+		}
+		end := p.end
+		if !p.own {
+			p = s.within(p, a)
+			end = p.end
+			if s.copyFile(a, p, memmap.Range{Start: p.start, End: p.end}) != nil {
+				return
+			}
+		}
+		at = end
 	}
 }
 
