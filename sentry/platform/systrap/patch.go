@@ -204,20 +204,20 @@ func (s *Space) mapTable() {
 
 // install writes the trampoline of p and adds it to tab. patchMu is held.
 func (s *Space) install(tab *patchTable, p platform.Patch) error {
-	if s.tramp == nil {
+	if s.proc.tramp == nil {
 		t, err := mapTramp(s.proc.memfd)
 		if err != nil {
 			return err
 		}
-		s.tramp = t
+		s.proc.tramp = t
 	}
-	c := &s.tramp.code[p.Index]
+	c := &s.proc.tramp.code[p.Index]
 	copy(c[:], trampoline(p))
 	dst := tramp(p.Index)
 	if tab.slow {
 		dst += slowAt
 	}
-	s.tramp.table[p.Index].Store(dst)
+	s.proc.tramp.table[p.Index].Store(dst)
 	tab.byAddr[p.Addr] = len(tab.list)
 	tab.list = append(tab.list, p)
 	if p.Kind == kindCmp {
@@ -257,13 +257,13 @@ func (s *Space) slowPatches() {
 	s.patchMu.Lock()
 	defer s.patchMu.Unlock()
 	old := s.patches.Load()
-	if old == nil || old.slow || s.tramp == nil {
+	if old == nil || old.slow || s.proc.tramp == nil {
 		return
 	}
 	tab := *old
 	tab.slow = true
 	for _, p := range tab.list {
-		s.tramp.table[p.Index].Store(tramp(p.Index) + slowAt)
+		s.proc.tramp.table[p.Index].Store(tramp(p.Index) + slowAt)
 	}
 	s.patches.Store(&tab)
 }

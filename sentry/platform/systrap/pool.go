@@ -27,6 +27,7 @@ type proc struct {
 	lead   int // our end of the leader's socket
 	memfd  int // command slots and thread areas
 	leader channel
+	tramp  *trampPages // nil until there are patches
 }
 
 // zygote is the process that all stub processes are forked from.
@@ -195,6 +196,7 @@ func (z *zygote) fork() (*proc, error) {
 func (p *proc) close() {
 	unix.Close(p.lead)
 	unix.Close(p.memfd)
+	p.lead, p.memfd = -1, -1
 	if p.leader.mem != nil {
 		unmapArea(p.leader.mem, p.leader.cmd)
 	}

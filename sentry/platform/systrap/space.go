@@ -54,7 +54,6 @@ type Space struct {
 	patching atomic.Bool
 	patchMu  sync.Mutex
 	text     platform.Text
-	tramp    *trampPages
 	patches  atomic.Pointer[patchTable]
 
 	threads struct {
@@ -393,6 +392,13 @@ func (s *Space) Release() {
 // end gives up the process.
 func (s *Space) end() {
 	s.died()
+	s.patchMu.Lock()
+	s.text = nil
+	if s.proc.tramp != nil {
+		unmapTramp(s.proc.tramp)
+		s.proc.tramp = nil
+	}
+	s.patchMu.Unlock()
 	s.leadMu.Lock()
 	defer s.leadMu.Unlock()
 	th := &s.threads
@@ -404,21 +410,10 @@ func (s *Space) end() {
 		t.drop()
 	}
 	th.idle, th.leaving = nil, nil
-	s.dropTramp()
 	if s.proc.leader.a != nil {
 		s.proc.close()
 		s.proc.leader.a = nil
 	}
-}
-
-func (s *Space) dropTramp() {
-	s.patchMu.Lock()
-	if s.tramp != nil {
-		unmapTramp(s.tramp)
-		s.tramp = nil
-	}
-	s.text = nil
-	s.patchMu.Unlock()
 }
 
 // prepare makes a thread ahead of its use.
@@ -472,10 +467,12 @@ func (s *Space) recycle() *Space {
 	if s.dead.Swap(true) || clearPages(s.proc.leader.mem[:]) != nil {
 		n.died()
 	}
-	if s.tramp != nil {
-		clearTramp(s.tramp)
+	s.patchMu.Lock()
+	s.text = nil
+	if s.patches.Swap(nil) != nil {
+		clearTramp(s.proc.tramp)
 	}
-	s.dropTramp()
+	s.patchMu.Unlock()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		n.died()
