@@ -37,12 +37,20 @@ func perms(a *mm.VMA) string {
 // mapLine is one line of maps (proc_pid_maps(5)).
 func mapLine(ctx kctx.Ctx, w *bytes.Buffer, a *mm.VMA) {
 	start := w.Len()
+	f, isFile := a.File.(exeFile)
+	if isFile {
+		// What stat(2) of the path shows: an overlay's own numbers, not those
+		// of the layer that is mapped.
+		if st, err := f.Stat(ctx); err == nil {
+			a.ID.DevMajor, a.ID.DevMinor, a.ID.Ino = st.Dev.Major, st.Dev.Minor, st.Ino
+		}
+	}
 	fmt.Fprintf(w, "%08x-%08x %s %08x %02x:%02x %d ", a.Start, a.End, perms(a), a.Offset, a.ID.DevMajor, a.ID.DevMinor, a.ID.Ino)
 	name := a.Name
 	if f, ok := a.File.(*vfs.File); ok {
 		name = pathName(ctx, f.Path())
 	}
-	if f, ok := a.File.(exeFile); ok && name == "" {
+	if isFile && name == "" {
 		name = pathName(ctx, f.Path())
 	}
 	if name != "" {

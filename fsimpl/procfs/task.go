@@ -386,6 +386,7 @@ func exeLink(v *view, i *kernfs.Inode) vfs.Inode {
 type exeFile interface {
 	mm.FileRef
 	Path() vfs.Path
+	Stat(ctx kctx.Ctx) (vfs.Stat, error)
 }
 
 // exe is the program's file with a reference, or nil.
