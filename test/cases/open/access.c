@@ -1,4 +1,4 @@
-// Access(2), faccessat(2): root, real ids, modes.
+// access(2), faccessat(2): root, real ids, modes.
 #include "../case.h"
 
 int main(void) {

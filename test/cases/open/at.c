@@ -1,4 +1,4 @@
-// Openat(2): directory descriptors and their errors.
+// openat(2): directory descriptors and their errors.
 #include "../case.h"
 
 int main(void) {

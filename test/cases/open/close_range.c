@@ -1,4 +1,4 @@
-// Close_range(2).
+// close_range(2).
 #include "../case.h"
 
 int main(void) {

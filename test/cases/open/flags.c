@@ -1,4 +1,4 @@
-// Open(2): creation, exclusion, truncation and access modes.
+// open(2): creation, exclusion, truncation and access modes.
 #include "../case.h"
 
 int main(void) {

@@ -1,4 +1,4 @@
-// Openat2(2): RESOLVE_ flags and argument checks.
+// openat2(2): RESOLVE_ flags and argument checks.
 #include "../case.h"
 #include <linux/openat2.h>
 static int o2(int dir, const char *p, unsigned long long flags, unsigned long long mode, unsigned long long resolve) {

@@ -1,4 +1,4 @@
-// Read(2), write(2) and their edge cases.
+// read(2), write(2) and their edge cases.
 #include "../case.h"
 
 int main(void) {

@@ -1,4 +1,4 @@
-// Copy_file_range(2).
+// copy_file_range(2).
 #include "../case.h"
 
 int main(void) {

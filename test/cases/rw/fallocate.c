@@ -1,4 +1,4 @@
-// Fallocate(2): modes on a memory file system.
+// fallocate(2): modes on a memory file system.
 #include "../case.h"
 #include <linux/falloc.h>
 

@@ -1,4 +1,4 @@
-// Pread(2), pwrite(2), O_APPEND with pwrite.
+// pread(2), pwrite(2), O_APPEND with pwrite.
 #include "../case.h"
 
 int main(void) {

@@ -1,4 +1,4 @@
-// Preadv2(2), pwritev2(2) and RWF_ flags.
+// preadv2(2), pwritev2(2) and RWF_ flags.
 #include "../case.h"
 
 int main(void) {

@@ -1,4 +1,4 @@
-// Lseek(2): whence, bounds, things that cannot seek.
+// lseek(2): whence, bounds, things that cannot seek.
 #include "../case.h"
 
 int main(void) {

@@ -1,4 +1,4 @@
-// Sendfile(2): offsets, targets, errors.
+// sendfile(2): offsets, targets, errors.
 #include "../case.h"
 #include <sys/sendfile.h>
 

@@ -1,4 +1,4 @@
-// Fsync, fdatasync, sync_file_range, syncfs, sync.
+// fsync, fdatasync, sync_file_range, syncfs, sync.
 #include "../case.h"
 
 int main(void) {

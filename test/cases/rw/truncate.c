@@ -1,4 +1,4 @@
-// Truncate(2), ftruncate(2): growing, shrinking, errors.
+// truncate(2), ftruncate(2): growing, shrinking, errors.
 #include "../case.h"
 
 int main(void) {

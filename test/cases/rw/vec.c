@@ -1,4 +1,4 @@
-// Readv(2), writev(2): gathering, limits, errors.
+// readv(2), writev(2): gathering, limits, errors.
 #include "../case.h"
 
 int main(void) {

@@ -6,7 +6,7 @@ static void h(int s) {
 int main(void) {
 	struct sigaction sa = {.sa_handler = h};
 	sigaction(SIGALRM, &sa, NULL);
-	struct itimerval it = {{0, 0}, {0, 30000}};
+	struct itimerval it = {{0, 0}, {0, 100000}};
 	struct timespec t = {1, 0}, r = {0, 0};
 	setitimer(ITIMER_REAL, &it, NULL);
 	OK(nanosleep(&t, &r));

@@ -40,7 +40,7 @@ int main(void) {
 	reap(k);
 	struct sigaction sa = {.sa_handler = h};
 	sigaction(SIGALRM, &sa, NULL);
-	struct itimerval it = {{0, 0}, {0, 20000}};
+	struct itimerval it = {{0, 0}, {0, 150000}};
 	setitimer(ITIMER_REAL, &it, NULL);
 	VAL(sigwaitinfo(&m, &i));
 	SAY("%s", signame(got));
@@ -48,7 +48,7 @@ int main(void) {
 	raise(SIGUSR2);
 	RET(sigwait(&m, &s));
 	SAY("%s", signame(s));
-	it.it_value.tv_usec = 20000;
+	it.it_value.tv_usec = 150000;
 	setitimer(ITIMER_REAL, &it, NULL);
 	OK(pause());
 	sigset_t c;

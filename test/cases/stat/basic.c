@@ -1,4 +1,4 @@
-// Stat(2), lstat(2), fstat(2), fstatat(2).
+// stat(2), lstat(2), fstat(2), fstatat(2).
 #include "../case.h"
 static void show(const char *n, struct stat *s) {
 	SAY("%s: %s %04o links %ld uid %d gid %d size %ld", n, ftype(s->st_mode), s->st_mode & 07777, (long)s->st_nlink, s->st_uid, s->st_gid, S_ISDIR(s->st_mode) ? 0L : (long)s->st_size);

@@ -1,4 +1,4 @@
-// Chmod(2), fchmod, fchmodat and the bits that chown clears.
+// chmod(2), fchmod, fchmodat and the bits that chown clears.
 #include "../case.h"
 static void m(const char *n) {
 	struct stat s;

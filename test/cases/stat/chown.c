@@ -1,4 +1,4 @@
-// Chown(2), lchown, fchownat.
+// chown(2), lchown, fchownat.
 #include "../case.h"
 static void m(const char *n) {
 	struct stat s;

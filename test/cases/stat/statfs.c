@@ -1,4 +1,4 @@
-// Statfs(2) of the usual file systems.
+// statfs(2) of the usual file systems.
 #include "../case.h"
 
 int main(void) {

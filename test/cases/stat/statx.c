@@ -1,4 +1,4 @@
-// Statx(2): masks, flags, attributes.
+// statx(2): masks, flags, attributes.
 #include "../case.h"
 
 int main(void) {

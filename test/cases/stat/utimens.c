@@ -1,4 +1,4 @@
-// Utimensat(2), futimens(3), utimes, utime.
+// utimensat(2), futimens(3), utimes, utime.
 #include "../case.h"
 #include <utime.h>
 static void show(const char *n) {

@@ -175,6 +175,7 @@ int main(int argc, char **argv) {
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int i = 1; i < 65; i++) signal(i, SIG_DFL);
+	syscall(SYS_close_range, 3, ~0U, 0);
 	mkdir(dir, 0755);
 	if (want) isolate(dir);
 	same_caps();
