@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +216,53 @@ func TestFilterKeepsWrites(t *testing.T) {
 		}
 		if r.tests[1].val&unix.PROT_WRITE != 0 {
 			t.Error("mprotect may give write access")
+		}
+	}
+}
+
+// TestOwnsNothing looks at a stub process from outside: its threads hold one
+// socket each, and nothing of the stub's is writable but the thread areas.
+func TestOwnsNothing(t *testing.T) {
+	g := newGuest(t, asm(syscallInsn))
+	th := g.thread()
+	for i := range 20 {
+		g.s.Map(0x20000000+uint64(i)*8192, 4096, g.data, 0, platform.Read|platform.Write, false)
+	}
+	g.run(th, start(), platform.EventSyscall)
+	proc := "/proc/" + itoa(g.s.proc.pid)
+	tasks, err := os.ReadDir(proc + "/task")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, k := range tasks {
+		dir := proc + "/task/" + k.Name() + "/fd"
+		fds, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range fds {
+			dst, _ := os.Readlink(dir + "/" + fd.Name())
+			if fd.Name() != "0" || !strings.HasPrefix(dst, "socket:") {
+				t.Errorf("task %s has %s -> %s", k.Name(), fd.Name(), dst)
+			}
+		}
+		st, _ := os.ReadFile(proc + "/task/" + k.Name() + "/status")
+		if !strings.Contains(string(st), "Seccomp:\t2\n") || !strings.Contains(string(st), "NoNewPrivs:\t1\n") {
+			t.Errorf("task %s is not confined:\n%s", k.Name(), st)
+		}
+	}
+	maps, err := os.ReadFile(proc + "/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(maps), "\n") {
+		var lo, hi uint64
+		var prot string
+		if n, _ := fmt.Sscanf(line, "%x-%x %s", &lo, &hi, &prot); n != 3 || hi <= maxAddr || hi > 1<<47 {
+			continue
+		}
+		if prot[1] == 'w' && (lo != areaBase || hi != areaBase+areaRegion) {
+			t.Errorf("writable: %s", line)
 		}
 	}
 }
