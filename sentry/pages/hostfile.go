@@ -2,6 +2,7 @@ package pages
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -9,8 +10,16 @@ import (
 	"redoubt.dev/redoubt/sentry/memmap"
 )
 
-// hostWindow is the size of the sentry's mappings of a HostFile.
-const hostWindow = 16 << 20
+// hostWindow is the size of the sentry's mappings of a HostFile. Up to
+// keptWindows of them stay when nobody refers to their file: programs come
+// and go, and map the same libraries.
+const (
+	hostWindow  = 16 << 20
+	keptWindows = 1024
+)
+
+// windowCount is how many windows of host files there are.
+var windowCount atomic.Int64
 
 // HostFile is a donated host file. It owns the descriptors. References count
 // users of the whole file; windows live as long as there is one.
@@ -67,9 +76,13 @@ func (f *HostFile) cleanLocked() {
 	if f.mu.refs != 0 {
 		return
 	}
+	if !f.mu.closed && windowCount.Load() <= keptWindows {
+		return
+	}
 	for i, w := range f.mu.windows {
 		unmap(w.mem)
 		delete(f.mu.windows, i)
+		windowCount.Add(-1)
 	}
 	if !f.mu.closed {
 		return
@@ -117,5 +130,6 @@ func (f *HostFile) Bytes(off, n uint64, write bool) ([]byte, error) {
 		f.mu.windows = make(map[uint64]*hostWin)
 	}
 	f.mu.windows[i] = &hostWin{mem, wr}
+	windowCount.Add(1)
 	return mem[at : at+n], nil
 }
