@@ -462,24 +462,18 @@ func (t *tree) openMany(s *wire.Server, r wire.Request) bool {
 		}
 	}()
 	d := &r.Args
+	dir, err := t.open(r.Path, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return s.Fail(r.Token, err)
+	}
+	defer unix.Close(dir)
 	for n := 0; len(d.B) > 0 && n < wire.MaxFDs; n++ {
 		name := d.Str()
 		if !wire.GoodName(name) {
 			return s.Fail(r.Token, errno.EINVAL)
 		}
-		path := name
-		if r.Path != "" {
-			path = r.Path + "/" + name
-		}
 		var a wire.Attr
-		fd, err := -1, error(errno.ENAMETOOLONG)
-		if len(path) <= wire.MaxPath {
-			fd, err = t.openData(path, unix.O_RDONLY, &a)
-		}
-		if err == nil && a.Mode&unix.S_IFMT != unix.S_IFREG {
-			unix.Close(fd)
-			err = errno.EISDIR
-		}
+		fd, err := openRegular(dir, name, &a)
 		if err != nil {
 			out.U8(0)
 			continue
@@ -489,4 +483,28 @@ func (t *tree) openMany(s *wire.Server, r wire.Request) bool {
 		out.Attr(&a)
 	}
 	return s.Send(r.Token, 0, false, out.B, fds)
+}
+
+// openRegular opens a regular file of a directory for reading.
+func openRegular(dir int, name string, a *wire.Attr) (int, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return -1, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return -1, errno.ENXIO
+	}
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_NOATIME, Resolve: beneath}
+	fd, err := unix.Openat2(dir, name, &how)
+	if err != nil {
+		return -1, err
+	}
+	if err = attrAt(fd, "", a); err == nil && a.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errno.ENXIO
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }

@@ -33,6 +33,7 @@ type inode struct {
 	attr  attr
 	dirty bool                     // attr may be behind what the descriptors say
 	data  atomic.Pointer[fileData] // set once
+	mark  atomic.Bool              // opening it starts opening what follows
 	// xattrs are the names, if known.
 	xattrs      []string
 	xattrsKnown bool

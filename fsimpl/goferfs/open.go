@@ -93,6 +93,9 @@ func (i *inode) use(acc int) (int, error) {
 	i.mu.Unlock()
 	i.fs.idle.remove(i)
 	if fd >= 0 {
+		if i.mark.Load() && i.mark.Swap(false) {
+			go i.openNext()
+		}
 		return fd, nil
 	}
 	if err := i.fetchFD(acc); err != nil {
@@ -197,7 +200,7 @@ type idleFiles struct {
 }
 
 // idleLimit bounds descriptors kept for files that nobody has open.
-const idleLimit = 192
+const idleLimit = 256
 
 func (l *idleFiles) add(i *inode) {
 	var victim *inode
@@ -273,11 +276,41 @@ func (i *inode) openAhead() bool {
 		return false
 	}
 	dir.dir.opens++
-	if dir.dir.opens <= opensBeforeAhead || dir.dir.listing == nil {
-		s.mu.Unlock()
+	ok := dir.dir.opens > opensBeforeAhead && dir.dir.listing != nil
+	s.mu.Unlock()
+	if !ok {
 		return false
 	}
-	p, ok := dir.pathLocked()
+	files := s.following(i, []*inode{i})
+	if len(files) < 2 || files[0].parent != dir {
+		return false
+	}
+	s.openMany(dir, files)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.data.Load().fdForLocked(unix.O_RDONLY) >= 0
+}
+
+// openNext opens the next files of a directory, behind i, before the reader
+// comes to them.
+func (i *inode) openNext() {
+	i.fs.mu.RLock()
+	dir := i.parent
+	i.fs.mu.RUnlock()
+	if files := i.fs.following(i, nil); len(files) > 0 && dir != nil {
+		i.fs.openMany(dir, files)
+	}
+}
+
+// following adds to files the regular files that come after i in its
+// directory's listing and have no descriptor.
+func (s *Super) following(i *inode, files []*inode) []*inode {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	dir := i.parent
+	if dir == nil || i.gone || dir.gone {
+		return nil
+	}
 	l := dir.dir.listing
 	at := -1
 	for k := range l {
@@ -286,11 +319,9 @@ func (i *inode) openAhead() bool {
 			break
 		}
 	}
-	files := []*inode{i}
-	names := []string{i.name}
 	for k := at + 1; at >= 0 && k < len(l) && len(files) < wire.MaxFDs && k < at+4*wire.MaxFDs; k++ {
 		f := dir.dir.kids[l[k].name]
-		if f == nil || l[k].typ != unix.DT_REG || f.parent != dir || f.mode.Load()&0444 == 0 {
+		if f == nil || l[k].typ != unix.DT_REG || f.parent != dir || f.name != l[k].name || f.mode.Load()&0444 == 0 {
 			continue
 		}
 		f.mu.Lock()
@@ -298,12 +329,23 @@ func (i *inode) openAhead() bool {
 		f.mu.Unlock()
 		if !have {
 			files = append(files, f)
-			names = append(names, f.name)
 		}
 	}
-	s.mu.Unlock()
-	if !ok || len(files) < 2 {
-		return false
+	return files
+}
+
+// openMany opens files of directory dir for reading, in one message.
+func (s *Super) openMany(dir *inode, files []*inode) {
+	s.mu.RLock()
+	p, ok := dir.pathLocked()
+	names := make([]string, len(files))
+	for k, f := range files {
+		ok = ok && f.parent == dir && !f.gone
+		names[k] = f.name
+	}
+	s.mu.RUnlock()
+	if !ok {
+		return
 	}
 	e := wire.NewRequest(wire.OpOpenMany, p)
 	for _, n := range names {
@@ -311,10 +353,9 @@ func (i *inode) openAhead() bool {
 	}
 	dec, fds, err := s.lane.Call(e, wire.MaxFDs)
 	if err != nil {
-		return false
+		return
 	}
-	done := false
-	for k, f := range files {
+	for _, f := range files {
 		if len(fds) == 0 || dec.Bad || len(dec.B) == 0 {
 			break
 		}
@@ -323,14 +364,14 @@ func (i *inode) openAhead() bool {
 		}
 		fd := fds[0]
 		fds = fds[1:]
-		if f.accept(&dec, unix.O_RDONLY, fd) == nil && k == 0 {
-			done = true
-		}
+		f.accept(&dec, unix.O_RDONLY, fd)
 	}
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
-	return done
+	if n := len(files); n == wire.MaxFDs {
+		files[n/2].mark.Store(true)
+	}
 }
 
 // Open implements vfs.Inode.

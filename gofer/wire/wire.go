@@ -46,7 +46,7 @@ const (
 	// MaxPacket bounds a packet of either direction.
 	MaxPacket = 32 << 10
 	// MaxFDs is how many descriptors one packet may bring.
-	MaxFDs = 16
+	MaxFDs = 64
 	// MaxPath is PATH_MAX without the NUL.
 	MaxPath = 4095
 	// MaxName is NAME_MAX.
