@@ -98,13 +98,6 @@ func compile(name, source string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return "", fmt.Errorf("making output directory: %w", err)
 	}
-	// Older builds of the same source are of no use to anybody.
-	old, _ := filepath.Glob(filepath.Join(Root(), "test", "out", base+".??????????"))
-	for _, f := range old {
-		if f != filepath.Dir(out) {
-			os.RemoveAll(f)
-		}
-	}
 	tmp := out + "." + strconv.Itoa(os.Getpid())
 	defer os.Remove(tmp)
 	args = append([]string{"-I", filepath.Join(Root(), "test", "cases"), "-o", tmp, source}, args...)

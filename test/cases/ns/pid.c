@@ -33,7 +33,7 @@ static int sig(void *a) {
 }
 
 int main(void) {
-	pid_t k = OK(clone(init, st + sizeof st, CLONE_NEWPID | SIGCHLD, NULL));
+	pid_t k = MUST(clone(init, st + sizeof st, CLONE_NEWPID | SIGCHLD, NULL));
 	STATUS("init", reap(k));
 	RUN({
 		OK(unshare(CLONE_NEWPID));

@@ -25,7 +25,7 @@ int main(void) {
 	OK(ioctl(m, TIOCGPTN, &num));
 	struct stat s;
 	fstat(t, &s);
-	SAY("%s major %d", ftype(s.st_mode), (int)(s.st_rdev >> 8)); // the mode is a mount option
+	SAY("%s major %d", ftype(s.st_mode), (int)(s.st_rdev >> 8));
 	int peer = OK(ioctl(m, TIOCGPTPEER, O_RDWR | O_NOCTTY));
 	close(peer);
 	int lock = 9;

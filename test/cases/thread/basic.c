@@ -16,9 +16,10 @@ static void *add(void *a) {
 int main(void) {
 	pthread_t t;
 	YES(syscall(SYS_gettid) == getpid());
-	RET(pthread_create(&t, NULL, f, (void *)21));
+	int made = pthread_create(&t, NULL, f, (void *)21);
 	void *r;
 	RET(pthread_join(t, &r));
+	RET(made);
 	SAY("%ld tls %d", (long)r, tls);
 	pthread_t p[100];
 	for (int i = 0; i < 100; i++) pthread_create(&p[i], NULL, add, NULL);

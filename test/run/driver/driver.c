@@ -112,7 +112,7 @@ static void child(const char *work, int out, const char *program) {
 	dup2(out, 2);
 	close(out);
 	if (chdir(work) == -1) _exit(98);
-	struct rlimit files = {1024, 4096}, core = {0, RLIM_INFINITY};
+	struct rlimit files = {1024, 20000}, core = {0, RLIM_INFINITY};
 	setrlimit(RLIMIT_NOFILE, &files);
 	setrlimit(RLIMIT_CORE, &core);
 	umask(022);
