@@ -52,6 +52,7 @@ func (s *server) install(a *CreateArgs) error {
 	devfs.RegisterDevices(s.sys, mem)
 	devpts.RegisterDevices(s.sys)
 	socket.Register(unix.AF_UNIX, unixsock.New(s.sys))
+	registerNetFiles()
 	netlink.Register()
 	inet.Register()
 	s.k.SetDispatch(syscalls.Dispatch)

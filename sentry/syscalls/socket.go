@@ -70,7 +70,13 @@ func newSocketFile(t *kernel.Task, s socket.Ops, flags int32) *vfs.File {
 	if flags&unix.SOCK_NONBLOCK != 0 {
 		fl |= unix.O_NONBLOCK
 	}
-	return vfs.NewAnonFileFor(t, t.Kernel().VFS(), "socket:[%d]", s, fl)
+	f := vfs.NewAnonFileFor(t, t.Kernel().VFS(), "socket:[%d]", s, fl)
+	if n, ok := s.(interface{ SetInode(uint64) }); ok { // for /proc/net
+		if st, err := f.Stat(t); err == nil {
+			n.SetInode(st.Ino)
+		}
+	}
+	return f
 }
 
 const sockFlags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
