@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/sentry/arch"
+	"redoubt.dev/redoubt/sentry/klog"
 	"redoubt.dev/redoubt/sentry/platform"
 )
 
@@ -325,6 +326,11 @@ func (s *Space) patch(t *Thread, rip, nr uint64) {
 			fresh.refused = map[uint64]bool{}
 		}
 		fresh.refused[rip] = true
+		if klog.On(klog.Debug) {
+			var b [24]byte
+			n := s.text.ReadText(rip-12, b[:])
+			klog.Debugf("systrap: call %d before %#x stays: % x", nr, rip, b[:n])
+		}
 	}
 	s.patches.Store(fresh)
 }

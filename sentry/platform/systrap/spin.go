@@ -13,8 +13,10 @@ const (
 	// between: one core polls for all threads.
 	sentryRounds = 6
 	roundSpins   = 50
-	stubSpins    = 300
-	fewSpins     = 20
+	// wokenRounds is for a stub that had to be woken first.
+	wokenRounds = 16
+	stubSpins   = 300
+	fewSpins    = 20
 	// maxMisses bounds how rarely a spin is tried that used not to pay.
 	maxMisses = 6
 )
@@ -43,24 +45,30 @@ func (b *backoff) result(ok bool) {
 // spinner decides how long both sides of one thread spin.
 type spinner struct {
 	own    backoff // our own spinning
+	woken  backoff // the same after waking the stub
 	theirs backoff // the stub's, which we order
 	tried  bool    // the stub was told to spin
 	parked bool    // the stub was told to sleep
 }
 
-// spin reports whether *turn left turnStub while it spun.
-func (w *spinner) spin(turn *atomic.Uint32) bool {
-	if !w.own.try() {
+// spin reports whether *turn left turnStub while it spun. woke says that the
+// stub was asleep when it got its turn.
+func (w *spinner) spin(turn *atomic.Uint32, woke bool) bool {
+	b, rounds := &w.own, sentryRounds
+	if woke {
+		b, rounds = &w.woken, wokenRounds
+	}
+	if !b.try() {
 		return spin(turn, turnStub, fewSpins)
 	}
 	ok := false
-	for i := 0; i < sentryRounds && !ok; i++ {
+	for i := 0; i < rounds && !ok; i++ {
 		if i > 0 {
 			runtime.Gosched()
 		}
 		ok = spin(turn, turnStub, roundSpins)
 	}
-	w.own.result(ok)
+	b.result(ok)
 	return ok
 }
 

@@ -101,7 +101,7 @@ func (t *Thread) boot() bool {
 	if t.booted {
 		return true
 	}
-	t.await()
+	t.await(true)
 	if t.s.dead.Load() {
 		return false
 	}
@@ -124,16 +124,17 @@ func (t *Thread) handOver(cmd uint32) {
 	slept := a.stubSleep.Load() != 0
 	a.spin = t.spinner.stub(slept)
 	a.turn.Store(turnStub)
-	if a.stubSleep.Load() != 0 {
+	woke := a.stubSleep.Load() != 0
+	if woke {
 		futexWake(&a.turn)
 	}
-	t.await()
+	t.await(woke)
 }
 
 // await returns when it is the sentry's turn or the space died.
-func (t *Thread) await() {
+func (t *Thread) await(woke bool) {
 	a := t.a
-	if t.spinner.spin(&a.turn) {
+	if t.spinner.spin(&a.turn, woke) {
 		return
 	}
 	for deaf := 0; ; {
