@@ -142,9 +142,17 @@ func (s *Super) Options() string { return s.options }
 // overlayMagic is OVERLAYFS_SUPER_MAGIC.
 const overlayMagic = 0x794c7630
 
-// Statfs implements vfs.Super: the layer that takes new data answers.
+// Statfs implements vfs.Super: the layer that takes new data answers. One in
+// memory without a limit shows no blocks at all, which installers take for a
+// full disk: then the layer below answers.
 func (s *Super) Statfs(ctx kctx.Ctx) (unix.Statfs_t, error) {
-	st, err := s.supers[0].Statfs(ctx)
+	var st unix.Statfs_t
+	var err error
+	for _, l := range s.supers {
+		if st, err = l.Statfs(ctx); err != nil || st.Blocks != 0 {
+			break
+		}
+	}
 	st.Type = overlayMagic
 	return st, err
 }
