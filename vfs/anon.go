@@ -159,5 +159,12 @@ func NewUnlinkedFile(ctx kctx.Ctx, m *Mount, name string, inode Inode, flags uin
 	d.setFlag(dRemoved)
 	defer d.DecRef()
 	mode, _, _ := inode.Attr()
-	return s.openInode(ctx, m, d, mode&typeMask, flags)
+	f, err := s.openInode(ctx, m, d, mode&typeMask, flags)
+	if err == nil && f.mode&fInodeWriter != 0 {
+		// As alloc_file_pseudo: such a file does not count as being written,
+		// so that a memfd can be executed by the descriptor that filled it.
+		f.mode &^= fInodeWriter
+		s.base(inode).writers.Add(-1)
+	}
+	return f, err
 }

@@ -1,6 +1,10 @@
 package creds
 
-import "redoubt.dev/redoubt/sentry/errno"
+import (
+	"slices"
+
+	"redoubt.dev/redoubt/sentry/errno"
+)
 
 // Bits of SecureBits (prctl PR_SET_SECUREBITS).
 const (
@@ -275,6 +279,7 @@ func (c *Credentials) Setgroups(groups []uint32) (*Credentials, error) {
 		}
 		n.Groups = append(n.Groups, k)
 	}
+	slices.Sort(n.Groups) // as groups_sort, which getgroups(2) shows
 	return n, nil
 }
 

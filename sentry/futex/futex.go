@@ -263,7 +263,7 @@ func (t *Table) lockTwo(a, b *bucket) func() {
 
 // Requeue wakes up to wake waiters of from and moves up to move others to to.
 // With cmp the word at addr must have *cmp (else EAGAIN). It returns
-// woken + moved for FUTEX_CMP_REQUEUE and woken for FUTEX_REQUEUE.
+// woken + moved, for both commands as Linux does.
 func (t *Table) Requeue(m usermem.IO, from, to Key, addr uint64, cmp *uint32, wake, move int) (int, error) {
 	a, b := t.bucket(from), t.bucket(to)
 	unlock := t.lockTwo(a, b)
@@ -295,10 +295,7 @@ func (t *Table) Requeue(m usermem.IO, from, to Key, addr uint64, cmp *uint32, wa
 			}
 		}
 	}
-	if cmp != nil {
-		return woken + moved, nil
-	}
-	return woken, nil
+	return woken + moved, nil
 }
 
 func (t *Table) moveLocked(a, b *bucket, w *Waiter, to Key) {

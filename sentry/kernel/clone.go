@@ -137,7 +137,7 @@ func (t *Task) waitVfork(v *vforkWait) {
 }
 
 // makeChild builds the new task and registers it.
-func (t *Task) makeChild(a *CloneArgs, cred *creds.Credentials) (c *Task, err error) {
+func (t *Task) makeChild(a *CloneArgs, cred *creds.Credentials) (child *Task, err error) {
 	k := t.k
 	fl := a.Flags
 	thread := fl&unix.CLONE_THREAD != 0
@@ -158,7 +158,7 @@ func (t *Task) makeChild(a *CloneArgs, cred *creds.Credentials) (c *Task, err er
 			tg.SetCgroup(g)
 		}
 	}
-	c = k.newTask(tg)
+	c := k.newTask(tg)
 	c.regs = t.regs
 	c.regs.Rax = 0
 	c.regs.OrigRax = ^uint64(0)

@@ -25,6 +25,9 @@ type ExecArgs struct {
 	File       *vfs.File
 	Path       string // what AT_EXECFN and the interpreter of a script see
 	Argv, Envv []string
+	// Closing says that Path leads through a descriptor that this execve(2)
+	// closes: the interpreter of a script could not open it (ENOENT).
+	Closing bool
 }
 
 // execFile lets loader read a *vfs.File.
@@ -137,6 +140,9 @@ func (t *Task) Exec(a ExecArgs) error {
 		return err
 	}
 	defer prog.Close(t)
+	if a.Closing && prog.Interpreted {
+		return errno.ENOENT
+	}
 	bin := f
 	if ef, ok := prog.File.(execFile); ok {
 		bin = ef.File

@@ -96,6 +96,7 @@ func execCommon(t *kernel.Task, dirfd int32, path string, argv, envv uint64, fl 
 	}
 	var start vfs.Path
 	shown := path
+	closing := false
 	if dirfd != unix.AT_FDCWD && (path == "" || path[0] != '/') {
 		dir, err := t.File(dirfd)
 		if err != nil {
@@ -107,6 +108,7 @@ func execCommon(t *kernel.Task, dirfd int32, path string, argv, envv uint64, fl 
 		if path != "" {
 			shown += "/" + path
 		}
+		closing = t.FDs().Cloexec(dirfd)
 	}
 	f, err := t.OpenExec(start, path, flags)
 	if err != nil {
@@ -117,7 +119,7 @@ func execCommon(t *kernel.Task, dirfd int32, path string, argv, envv uint64, fl 
 		var env []string
 		env, err = copyArgv(t, envv, &budget)
 		if err == nil {
-			return 0, t.Exec(kernel.ExecArgs{File: f, Path: shown, Argv: args, Envv: env})
+			return 0, t.Exec(kernel.ExecArgs{File: f, Path: shown, Argv: args, Envv: env, Closing: closing})
 		}
 	}
 	f.DecRef(t)

@@ -20,6 +20,8 @@ var miscRows = []Row{
 	{103, "syslog", sysSyslog, "int,ptr,int", Partial, "the log is empty"},
 	{135, "personality", sysPersonality, "hex", Partial, "only ADDR_NO_RANDOMIZE has an effect"},
 	{153, "vhangup", sysVhangup, "", Partial, "EPERM"},
+	{139, "sysfs", sysSysfs, "int,hex,hex", Full, ""},
+	{154, "modify_ldt", sysModifyLDT, "int,ptr,size", Partial, "reads only: there are no local descriptors"},
 	{158, "arch_prctl", sysArchPrctl, "int,ptr", Partial, "no CET, no AMX permission"},
 	{160, "setrlimit", sysSetrlimit, "resource,ptr", Full, ""},
 	{163, "acct", sysAcct, "path", None, "ENOSYS, as a kernel without accounting"},
@@ -361,4 +363,37 @@ func sysMembarrier(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, nil
 	}
 	return 0, errno.EINVAL
+}
+
+// sysfs(2).
+func sysSysfs(t *kernel.Task, a arch.Args) (uint64, error) {
+	l := t.Kernel().VFS().Types()
+	switch a.Int(0) {
+	case 1:
+		name, err := t.CopyInPath(a.Ptr(1))
+		if err != nil {
+			return 0, err
+		}
+		for i, f := range l {
+			if f.Name() == name {
+				return uint64(i), nil
+			}
+		}
+	case 2:
+		if i := a.Uint64(1); i < uint64(len(l)) {
+			return 0, t.CopyOut(a.Ptr(2), append([]byte(l[i].Name()), 0))
+		}
+	case 3:
+		return uint64(len(l)), nil
+	}
+	return 0, errno.EINVAL
+}
+
+// modify_ldt(2).
+func sysModifyLDT(t *kernel.Task, a arch.Args) (uint64, error) {
+	switch a.Int(0) {
+	case 0, 2:
+		return 0, nil
+	}
+	return 0, errno.ENOSYS
 }

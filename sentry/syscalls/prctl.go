@@ -144,7 +144,9 @@ func sysPrctl(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, nil
 	case unix.PR_GET_TIMERSLACK:
 		return t.TimerSlack(), nil
-	case unix.PR_MCE_KILL, unix.PR_MCE_KILL_GET:
+	case unix.PR_MCE_KILL_GET:
+		return unix.PR_MCE_KILL_DEFAULT, nil
+	case unix.PR_MCE_KILL:
 		return 0, errno.EINVAL
 	case unix.PR_TASK_PERF_EVENTS_DISABLE, unix.PR_TASK_PERF_EVENTS_ENABLE:
 		return 0, nil
