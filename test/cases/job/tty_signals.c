@@ -73,8 +73,6 @@ int main(void) {
 			pass(g);
 			while (!seen[SIGHUP]) msleep(1);
 			SAY("SIGHUP");
-			char b;
-			VAL(read(t, &b, 1));
 			VAL(write(t, "x", 1));
 			OK(open("/dev/tty", O_RDWR));
 			fflush(stdout);
