@@ -50,6 +50,11 @@ func (o *options) flag(name int) *bool {
 
 // GetOpt implements socket.Ops.
 func (s *Socket) GetOpt(ctx kctx.Ctx, level, name, max int) ([]byte, error) {
+	v, err := s.getOpt(ctx, level, name)
+	return v[:min(len(v), max)], err
+}
+
+func (s *Socket) getOpt(ctx kctx.Ctx, level, name int) ([]byte, error) {
 	if level != unix.SOL_SOCKET {
 		return nil, errno.EOPNOTSUPP
 	}
