@@ -174,6 +174,15 @@ func (d *taskDir) Permission(ctx kctx.Ctx, mask uint32) error {
 	return nil
 }
 
+// PIDOf returns the process whose directory an open file is, nil if it is no
+// such directory: pidfd_send_signal(2) takes these too.
+func PIDOf(f *vfs.File) *kernel.PID {
+	if d, ok := f.Inode().(*taskDir); ok && d.v.process {
+		return d.v.t.PID()
+	}
+	return nil
+}
+
 func (p *fs) taskDir(t *kernel.Task, nr int32, process bool) vfs.Inode {
 	v := &view{p: p, t: t, nr: nr, process: process}
 	d := &taskDir{v: v}

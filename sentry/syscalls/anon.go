@@ -10,6 +10,7 @@ import (
 	"redoubt.dev/redoubt/fsimpl/eventfd"
 	"redoubt.dev/redoubt/fsimpl/mqueue"
 	"redoubt.dev/redoubt/fsimpl/pidfd"
+	"redoubt.dev/redoubt/fsimpl/procfs"
 	"redoubt.dev/redoubt/fsimpl/signalfd"
 	"redoubt.dev/redoubt/fsimpl/timerfd"
 	"redoubt.dev/redoubt/sentry/arch"
@@ -253,7 +254,9 @@ func sysPidfdSendSignal(t *kernel.Task, a arch.Args) (uint64, error) {
 	defer f.DecRef(t)
 	p, thread := pidfd.Of(f)
 	if p == nil {
-		return 0, errno.EBADF
+		if p = procfs.PIDOf(f); p == nil {
+			return 0, errno.EBADF
+		}
 	}
 	if p.In(t.PIDNamespace()) == 0 && p.Root() != 0 && !p.Namespace().InOrBelow(t.PIDNamespace()) {
 		return 0, errno.EINVAL

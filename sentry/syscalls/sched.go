@@ -301,6 +301,9 @@ func sysSchedRRInterval(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // sched_setaffinity(2).
 func sysSchedSetaffinity(t *kernel.Task, a arch.Args) (uint64, error) {
+	if a.Int(0) < 0 {
+		return 0, errno.ESRCH
+	}
 	x, err := schedTask(t, a.Int(0))
 	if err != nil {
 		return 0, err
@@ -334,6 +337,9 @@ func sysSchedGetaffinity(t *kernel.Task, a arch.Args) (uint64, error) {
 	n := a.Size(1)
 	if n&7 != 0 || n*8 < uint64(t.Kernel().CPUs()) {
 		return 0, errno.EINVAL
+	}
+	if a.Int(0) < 0 {
+		return 0, errno.ESRCH
 	}
 	x, err := schedTask(t, a.Int(0))
 	if err != nil {
