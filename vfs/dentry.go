@@ -51,6 +51,7 @@ const (
 	dDir                           // inode is a directory
 	dPermission                    // inode implements Permissioner
 	dRevalidate                    // inode implements Revalidator
+	dLinkable                      // has no name but may get one (O_TMPFILE)
 	dWatched                       // has or had a watch: not evicted
 )
 
@@ -407,6 +408,8 @@ type superblock struct {
 
 	// renameMu guards the directory topology (lock.RenameMu in the order).
 	renameMu sync.Mutex
+
+	writers atomic.Int64 // open files that may write
 
 	mounts int // under System.mountMu
 

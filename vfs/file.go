@@ -58,8 +58,11 @@ type File struct {
 
 // statusFlags are those that fcntl(F_GETFL) shows.
 const statusFlags = unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK | unix.O_DSYNC | unix.O_SYNC |
-	unix.O_DIRECT | unix.O_ASYNC | unix.O_NOATIME | unix.O_PATH | unix.O_LARGEFILE | unix.O_DIRECTORY |
+	unix.O_DIRECT | unix.O_ASYNC | unix.O_NOATIME | unix.O_PATH | LargeFile | unix.O_DIRECTORY |
 	unix.O_NOFOLLOW | unix.O_TMPFILE
+
+// LargeFile is O_LARGEFILE as the kernel has it; 64-bit libraries call it 0.
+const LargeFile = 0o100000
 
 // settableFlags are those that fcntl(F_SETFL) changes.
 const settableFlags = unix.O_APPEND | unix.O_NONBLOCK | unix.O_DIRECT | unix.O_ASYNC | unix.O_NOATIME
@@ -150,6 +153,7 @@ func (f *File) release(ctx kctx.Ctx) {
 	}
 	if f.mode&fMountWriter != 0 {
 		f.path.Mount.writers.Add(-1)
+		f.path.Dentry.sb.writers.Add(-1)
 	}
 	if f.mode&fDetached != 0 {
 		f.path.Mount.Dissolve()
@@ -272,7 +276,13 @@ func (f *File) Read(ctx kctx.Ctx, dst *usermem.Buf) (int64, error) {
 	return n, err
 }
 
+// inRange is rw_verify_area: no transfer goes beyond the largest offset.
+func inRange(off, n int64) bool { return off+n >= off }
+
 func (f *File) readAt(ctx kctx.Ctx, dst *usermem.Buf, off *int64) (int64, error) {
+	if !inRange(*off, dst.Len()) {
+		return 0, errno.EINVAL
+	}
 	n, err := f.ops.Read(ctx, f, dst, off)
 	if err != nil && err == errno.EAGAIN {
 		n, err = f.readBlocking(ctx, dst, off)
@@ -377,6 +387,9 @@ func (f *File) writeStream(ctx kctx.Ctx, src *usermem.Buf, off *int64) (int64, e
 
 // writeAt writes to a file with a position: size limit, set-id bits, sync.
 func (f *File) writeAt(ctx kctx.Ctx, src *usermem.Buf, off *int64) (int64, error) {
+	if !inRange(*off, src.Len()) {
+		return 0, errno.EINVAL
+	}
 	if l, ok := ctx.(kctx.FileSizeLimiter); ok && src.Len() > 0 {
 		at := *off
 		if f.flags.Load()&unix.O_APPEND != 0 {
@@ -469,6 +482,9 @@ func (f *File) Seek(ctx kctx.Ctx, off int64, whence int) (int64, error) {
 		return 0, errno.EBADF
 	}
 	if f.mode&fStream != 0 {
+		if i, ok := f.inode.(*anonInode); ok && i.mode&typeMask == 0 {
+			return 0, nil // noop_llseek of event objects
+		}
 		return f.ops.Seek(ctx, f, off, whence)
 	}
 	f.pos.Lock()

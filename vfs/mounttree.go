@@ -407,6 +407,9 @@ func (s *System) Remount(ctx kctx.Ctx, op Op, flags MountFlags, data string, bin
 	if flags&atimeFlags == 0 {
 		flags |= p.Mount.Flags() & atimeFlags
 	}
+	if !bind && flags&MountReadOnly != 0 && !p.Mount.sb.readOnly.Load() && p.Mount.sb.writers.Load() > 0 {
+		return errno.EBUSY
+	}
 	if !bind {
 		if r, ok := p.Mount.sb.fs.(Remounter); ok {
 			if err := r.Remount(ctx, data); err != nil {

@@ -127,11 +127,13 @@ func (s *System) openInode(ctx kctx.Ctx, m *Mount, d *Dentry, kind, flags uint32
 			return nil, err
 		}
 		m.writers.Add(1)
+		d.sb.writers.Add(1)
 		extra = fMountWriter | fInodeWriter
 	}
 	undo := func() {
 		if extra != 0 {
 			m.writers.Add(-1)
+			d.sb.writers.Add(-1)
 			s.base(inode).writers.Add(-1)
 		}
 	}
@@ -374,8 +376,11 @@ func (s *System) openTmpfile(ctx kctx.Ctx, op *Op, flags, mode uint32) (*File, e
 	}
 	d := s.dcache.newDentry(w.d.sb, w.d, "#"+utoa(s.nextIno.Add(1)), inode)
 	d.setFlag(dRemoved)
+	if flags&unix.O_EXCL == 0 {
+		d.setFlag(dLinkable)
+	}
 	defer d.DecRef()
-	return s.openInode(ctx, w.mnt, d, unix.S_IFREG, flags&^(unix.O_TMPFILE|unix.O_EXCL)|flags&unix.O_EXCL)
+	return s.openInode(ctx, w.mnt, d, unix.S_IFREG, flags&^unix.O_EXCL)
 }
 
 // NewPathFile returns an O_PATH file of p, whose reference it takes. detached

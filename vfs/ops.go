@@ -155,11 +155,34 @@ func (s *System) LinkPath(ctx kctx.Ctx, src Path, op Op) error {
 	if src.Dentry.IsDir() {
 		return errno.EPERM
 	}
+	if src.Dentry.Removed() && src.Dentry.flags.Load()&dLinkable == 0 {
+		if st, err := src.Inode().Stat(ctx); err != nil || st.Nlink == 0 {
+			return errno.ENOENT
+		}
+	}
+	if err := mayLink(ctx, src.Inode()); err != nil {
+		return err
+	}
 	if err := dir.inode.Link(ctx, last, src.Dentry.inode); err != nil {
 		return err
 	}
 	s.dcache.remove(d)
 	s.notifyLink(dir, last, src.Dentry)
+	return nil
+}
+
+// mayLink is the rule of fs.protected_hardlinks (linux: fs/namei.c
+// may_linkat): only the owner links what he could not write and read anyway.
+func mayLink(ctx kctx.Ctx, i Inode) error {
+	cr := ctx.Creds()
+	if isOwner(cr, i) {
+		return nil
+	}
+	mode, _, _ := i.Attr()
+	if mode&typeMask != typeReg || mode&unix.S_ISUID != 0 || mode&(unix.S_ISGID|0o010) == unix.S_ISGID|0o010 ||
+		Permission(ctx, i, MayRead|MayWrite) != nil {
+		return errno.EPERM
+	}
 	return nil
 }
 
@@ -345,7 +368,8 @@ func (s *System) SetStatPath(ctx kctx.Ctx, p Path, set SetStat) error {
 			return s.apply(ctx, p, set)
 		}
 	}
-	if set.Mask&(SetUID|SetGID) != 0 {
+	if set.Mask&(SetUID|SetGID|SetKillID) != 0 {
+		set.Mask &^= SetKillID
 		if err := mayChown(cr, mode, uid, gid, &set); err != nil {
 			return err
 		}
@@ -409,6 +433,14 @@ func (s *System) Statfs(ctx kctx.Ctx, p Path) (unix.Statfs_t, error) {
 	st, err := p.Dentry.sb.fs.Statfs(ctx)
 	if err != nil {
 		return st, err
+	}
+	if i, ok := p.Dentry.inode.(*anonInode); ok {
+		switch i.mode & typeMask {
+		case unix.S_IFIFO:
+			st.Type = 0x50495045 // PIPEFS_MAGIC
+		case unix.S_IFSOCK:
+			st.Type = 0x534f434b // SOCKFS_MAGIC
+		}
 	}
 	st.Flags = 0x20 // ST_VALID
 	fl := p.Mount.Flags()

@@ -97,6 +97,9 @@ const (
 	SetAtimeNow
 	SetMtimeNow
 	SetCtime // only touch the change time
+	// SetKillID says that a chown, even of nothing, clears set-id bits; vfs
+	// turns it into SetMode.
+	SetKillID
 )
 
 // Inode is a file of a file system. vfs has checked permissions, read-only

@@ -1,7 +1,9 @@
 // Package pipefs has pipes and FIFOs (pipe(7)).
 //
-// A Pipe is a ring of bytes that grows up to its capacity, with the lengths of
-// packets beside it if a writer uses O_DIRECT. Both ends share one wait queue.
+// A Pipe is a ring of bytes that grows up to its capacity, and the list of page
+// buffers that Linux would hold the same bytes in: a pipe is full when it has
+// no free page, and a packet (O_DIRECT) is a page of its own. Both ends share
+// one wait queue.
 // Pipe.mu is held over copies from and to user memory, as Linux does; a page
 // fault there never needs a pipe.
 package pipefs
@@ -36,12 +38,19 @@ type Pipe struct {
 	head    int    // of the oldest byte
 	n       int
 	limit   int
-	packets []int // lengths, oldest first; empty in byte mode
+	slots   []slot // oldest first
+	slots0  [4]slot
 	readers int
 	writers int
 	// opened counts the opens of each side of a FIFO ever, so that an opener
 	// waiting for the other side sees one that came and went.
 	readersOpened, writersOpened uint64
+}
+
+// slot is one page buffer: n bytes at off, or a packet.
+type slot struct {
+	off, n int32
+	packet bool
 }
 
 // end is one end as vfs.FileOps.
@@ -76,7 +85,7 @@ func open(ctx kctx.Ctx, sys *vfs.System, i vfs.Inode, flags uint32) (vfs.FileOps
 	e.p = sys.Pipe(i, func() any { return &Pipe{limit: defaultSize} }).(*Pipe)
 	p := e.p
 	p.mu.Lock()
-	if e.write && !e.read && flags&unix.O_NONBLOCK != 0 && p.readers == 0 {
+	if _, pipe := i.(vfs.SelfNamed); !pipe && e.write && !e.read && flags&unix.O_NONBLOCK != 0 && p.readers == 0 {
 		p.mu.Unlock()
 		return nil, errno.ENXIO
 	}
@@ -89,7 +98,9 @@ func open(ctx kctx.Ctx, sys *vfs.System, i vfs.Inode, flags uint32) (vfs.FileOps
 		p.writersOpened++
 	}
 	rc, wc := p.readersOpened, p.writersOpened
-	wait := !(e.read && e.write) && (e.read && p.writers == 0 && flags&unix.O_NONBLOCK == 0 || e.write && p.readers == 0)
+	// Another open of a pipe (/proc/self/fd/N) waits for nobody.
+	_, pipe := i.(vfs.SelfNamed)
+	wait := !pipe && !(e.read && e.write) && (e.read && p.writers == 0 && flags&unix.O_NONBLOCK == 0 || e.write && p.readers == 0)
 	p.mu.Unlock()
 	p.queue.Notify(anyEvent)
 	if wait {
@@ -142,7 +153,7 @@ func (e *end) Release(ctx kctx.Ctx, _ *vfs.File) {
 	}
 	idle := p.readers == 0 && p.writers == 0
 	if idle {
-		p.buf, p.head, p.n, p.packets = nil, 0, 0, nil
+		p.buf, p.head, p.n, p.slots = nil, 0, 0, nil
 	}
 	p.mu.Unlock()
 	if ev != 0 {
@@ -171,7 +182,7 @@ func (e *end) Ready(mask wait.Events) wait.Events {
 		}
 	}
 	if e.write {
-		if p.limit-p.n >= atomicSize {
+		if len(p.slots) < p.limit/pageSize {
 			r |= wait.Out | wait.WrNorm
 		}
 		if p.readers == 0 {
@@ -205,9 +216,15 @@ func (e *end) Read(ctx kctx.Ctx, f *vfs.File, dst *usermem.Buf, _ *int64) (int64
 
 // readLocked copies out of the ring. Precondition: n > 0.
 func (p *Pipe) readLocked(dst *usermem.Buf) (int64, error) {
-	max, packet := p.n, len(p.packets) > 0
-	if packet {
-		max = p.packets[0]
+	max, packet := 0, false
+	for _, s := range p.slots {
+		if s.packet && max > 0 {
+			break // a packet ends a read of bytes, too
+		}
+		max += int(s.n)
+		if packet = s.packet; packet {
+			break
+		}
 	}
 	var done int
 	var err error
@@ -217,6 +234,7 @@ func (p *Pipe) readLocked(dst *usermem.Buf) (int64, error) {
 		m, err = dst.Put(p.buf[p.head:end])
 		p.takeLocked(m)
 		done += m
+		p.eatLocked(m)
 		if err != nil || m == 0 {
 			break
 		}
@@ -227,7 +245,7 @@ func (p *Pipe) readLocked(dst *usermem.Buf) (int64, error) {
 	if packet && err == nil {
 		// What does not fit of a packet is lost (pipe(2), O_DIRECT).
 		p.takeLocked(max - done)
-		p.packets = p.packets[1:]
+		p.eatLocked(max - done)
 	}
 	return int64(done), err
 }
@@ -241,28 +259,86 @@ func (p *Pipe) takeLocked(n int) {
 	}
 }
 
+// eatLocked takes n bytes off the oldest page buffers.
+func (p *Pipe) eatLocked(n int) {
+	k := 0
+	for n > 0 && k < len(p.slots) {
+		s := &p.slots[k]
+		m := min(n, int(s.n))
+		s.off += int32(m)
+		s.n -= int32(m)
+		n -= m
+		if s.n == 0 {
+			k++
+		}
+	}
+	if k == len(p.slots) {
+		p.slots = p.slots0[:0]
+		return
+	}
+	p.slots = p.slots[k:]
+}
+
+// roomLocked is how many of want bytes can be written now: what fits behind
+// the last buffer, if the rest is whole pages (linux: fs/pipe.c pipe_write),
+// and free pages.
+func (p *Pipe) roomLocked(want int, packet bool) int {
+	free := max(p.limit/pageSize-len(p.slots), 0) * pageSize
+	if packet {
+		return min(free, want)
+	}
+	return min(p.mergeLocked(want)+free, want)
+}
+
+// mergeLocked is how many of want bytes go into the last buffer.
+func (p *Pipe) mergeLocked(want int) int {
+	if len(p.slots) == 0 {
+		return 0
+	}
+	s := &p.slots[len(p.slots)-1]
+	if odd := want & (pageSize - 1); !s.packet && odd != 0 && int(s.off+s.n)+odd <= pageSize {
+		return odd
+	}
+	return 0
+}
+
+// fillLocked accounts n new bytes, of which merge go into the last buffer.
+func (p *Pipe) fillLocked(n, merge int, packet bool) {
+	if m := min(n, merge); m > 0 {
+		p.slots[len(p.slots)-1].n += int32(m)
+		n -= m
+	}
+	if p.slots == nil {
+		p.slots = p.slots0[:0]
+	}
+	for n > 0 {
+		m := min(n, pageSize)
+		p.slots = append(p.slots, slot{0, int32(m), packet})
+		n -= m
+	}
+}
+
 func (e *end) Write(ctx kctx.Ctx, f *vfs.File, src *usermem.Buf, _ *int64) (int64, error) {
 	p := e.p
 	want := src.Len()
+	if want == 0 {
+		return 0, nil
+	}
 	p.mu.Lock()
 	if p.readers == 0 {
 		p.mu.Unlock()
 		return 0, errno.EPIPE
 	}
-	if want == 0 {
-		p.mu.Unlock()
-		return 0, nil
-	}
 	packet := f != nil && f.Flags()&unix.O_DIRECT != 0
 	if packet && want > atomicSize {
 		want = atomicSize
 	}
-	room := int64(p.limit - p.n)
+	room := int64(p.roomLocked(int(want), packet))
 	if room <= 0 || want <= atomicSize && room < want {
 		p.mu.Unlock()
 		return 0, errno.EAGAIN
 	}
-	n, err := p.writeLocked(src, int(min(want, room)), packet)
+	n, err := p.writeLocked(src, int(room), int(want), packet)
 	p.mu.Unlock()
 	if n > 0 {
 		p.queue.Notify(wait.In | wait.RdNorm)
@@ -271,7 +347,11 @@ func (e *end) Write(ctx kctx.Ctx, f *vfs.File, src *usermem.Buf, _ *int64) (int6
 }
 
 // writeLocked copies max bytes into the ring, which has room for them.
-func (p *Pipe) writeLocked(src *usermem.Buf, max int, packet bool) (int64, error) {
+func (p *Pipe) writeLocked(src *usermem.Buf, max, want int, packet bool) (int64, error) {
+	merge := 0
+	if !packet {
+		merge = p.mergeLocked(want)
+	}
 	p.growLocked(p.n + max)
 	done := 0
 	for done < max {
@@ -287,14 +367,7 @@ func (p *Pipe) writeLocked(src *usermem.Buf, max int, packet bool) (int64, error
 			break
 		}
 	}
-	if packet {
-		if len(p.packets) == 0 && p.n > done {
-			p.packets = append(p.packets, p.n-done)
-		}
-		p.packets = append(p.packets, done)
-	} else if len(p.packets) > 0 {
-		p.packets = append(p.packets, done)
-	}
+	p.fillLocked(done, merge, packet)
 	return int64(done), nil
 }
 
@@ -351,7 +424,7 @@ func (e *end) SetPipeSize(n uint64, privileged bool) (int, error) {
 	}
 	p := e.p
 	p.mu.Lock()
-	if p.n > size {
+	if len(p.slots) > size/pageSize {
 		p.mu.Unlock()
 		return 0, errno.EBUSY
 	}
@@ -379,14 +452,7 @@ func (p *Pipe) Take(b []byte) (int, error) {
 	n, err := p.peekLocked(b)
 	if n > 0 {
 		p.takeLocked(n)
-		for k := n; k > 0 && len(p.packets) > 0; {
-			if p.packets[0] > k {
-				p.packets[0] -= k
-				break
-			}
-			k -= p.packets[0]
-			p.packets = p.packets[1:]
-		}
+		p.eatLocked(n)
 	}
 	p.mu.Unlock()
 	if n > 0 {
@@ -424,9 +490,11 @@ func (p *Pipe) Untake(b []byte) {
 	k := copy(p.buf[p.head:], b)
 	copy(p.buf, b[k:])
 	p.n += len(b)
-	if len(p.packets) > 0 {
-		p.packets = append([]int{len(b)}, p.packets...)
+	var back []slot
+	for n := len(b); n > 0; n -= pageSize {
+		back = append(back, slot{0, int32(min(n, pageSize)), false})
 	}
+	p.slots = append(back, p.slots...)
 	p.mu.Unlock()
 	p.queue.Notify(wait.In | wait.RdNorm)
 }
@@ -435,5 +503,5 @@ func (p *Pipe) Untake(b []byte) {
 func (p *Pipe) Room() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(p.limit-p.n, 0)
+	return max(p.limit/pageSize-len(p.slots), 0) * pageSize
 }

@@ -336,10 +336,12 @@ func (f *file) writeAt(src *usermem.Buf, off *int64, appendTo bool) (int64, erro
 	if s := f.seals.Load(); s&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
 		return 0, errno.EPERM
 	} else if s&unix.F_SEAL_GROW != 0 && uint64(*off+src.Len()) > size {
-		if uint64(*off) >= size {
+		// Page by page: what lies in pages that would not grow is written.
+		room := int64(size&^(pageSize-1)) - *off
+		if room <= 0 {
 			return 0, errno.EPERM
 		}
-		src.Truncate(int64(size) - *off)
+		src.Truncate(room)
 	}
 	if src.Len() > maxSize-*off {
 		if *off == maxSize {

@@ -115,7 +115,7 @@ func (t *Type) NewMemfdFile(ctx kctx.Ctx, name string, exec, allowSealing bool) 
 		mode = 0o777
 	}
 	i := s.NewMemfd(ctx, mode, allowSealing)
-	return vfs.NewUnlinkedFile(ctx, m, "memfd:"+name, i, unix.O_RDWR|unix.O_LARGEFILE)
+	return vfs.NewUnlinkedFile(ctx, m, "memfd:"+name, i, unix.O_RDWR|vfs.LargeFile)
 }
 
 // kernelMount returns the instance for files without names.

@@ -122,6 +122,7 @@ func owners(t *kernel.Task, uid, gid uint32) (s vfs.SetStat, err error) {
 	if s.Mask == 0 {
 		s.Mask = vfs.SetCtime
 	}
+	s.Mask |= vfs.SetKillID
 	return s, nil
 }
 
@@ -281,7 +282,7 @@ func sysFallocate(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, errno.EBADF
 	}
 	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 {
-		if k, err := t.CheckFileSize(off, n); err != nil || k < n {
+		if _, err := t.CheckFileSize(off+n-1, 1); err != nil {
 			return 0, errno.EFBIG
 		}
 	}

@@ -103,6 +103,9 @@ func sysGetcwd(t *kernel.Task, a arch.Args) (uint64, error) {
 	if !ok {
 		s = "(unreachable)" + s
 	}
+	if len(s)+1 > unix.PathMax {
+		return 0, errno.ENAMETOOLONG
+	}
 	if uint64(len(s))+1 > a.Size(1) {
 		return 0, errno.ERANGE
 	}

@@ -80,6 +80,10 @@ func sysFlock(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
+	const mandatory = 32 // LOCK_MAND: accepted and ignored since Linux 5.16
+	if a.Int(1)&mandatory != 0 {
+		return 0, nil
+	}
 	switch op := a.Int(1); op &^ unix.LOCK_NB {
 	case unix.LOCK_SH, unix.LOCK_EX, unix.LOCK_UN:
 		if f.IsPath() {

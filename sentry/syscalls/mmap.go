@@ -105,6 +105,9 @@ func checkFileMap(t *kernel.Task, f *vfs.File, kind uint32, o *mm.MMapOpts) erro
 			}
 			o.MaxProt &^= platform.Write
 		}
+		if s, ok := f.Inode().(sealer); ok && o.Prot&platform.Write == 0 && s.Seals()&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
+			o.MaxProt &^= platform.Write
+		}
 		fallthrough
 	case unix.MAP_PRIVATE:
 		if !f.Readable() {

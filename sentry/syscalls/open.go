@@ -25,7 +25,7 @@ var openRows = []Row{
 // validOpen are the flags that open(2) knows; others are ignored there and
 // refused by openat2(2).
 const validOpen = unix.O_ACCMODE | unix.O_CREAT | unix.O_EXCL | unix.O_NOCTTY | unix.O_TRUNC | unix.O_APPEND |
-	unix.O_NONBLOCK | unix.O_DSYNC | unix.O_SYNC | unix.O_ASYNC | unix.O_DIRECT | unix.O_LARGEFILE | unix.O_DIRECTORY |
+	unix.O_NONBLOCK | unix.O_DSYNC | unix.O_SYNC | unix.O_ASYNC | unix.O_DIRECT | vfs.LargeFile | unix.O_DIRECTORY |
 	unix.O_NOFOLLOW | unix.O_NOATIME | unix.O_CLOEXEC | unix.O_PATH | unix.O_TMPFILE
 
 // openAt opens and installs.
@@ -55,7 +55,7 @@ func sysOpenat(t *kernel.Task, a arch.Args) (uint64, error) {
 	}
 	flags := a.Uint(2) & validOpen
 	if flags&unix.O_PATH == 0 {
-		flags |= unix.O_LARGEFILE
+		flags |= vfs.LargeFile
 	}
 	if flags&unix.O_TMPFILE == unix.O_TMPFILE&^unix.O_DIRECTORY {
 		return 0, errno.EINVAL // __O_TMPFILE without O_DIRECTORY
@@ -120,7 +120,7 @@ func sysOpenat2(t *kernel.Task, a arch.Args) (uint64, error) {
 	}
 	f := uint32(flags)
 	if f&unix.O_PATH == 0 {
-		f |= unix.O_LARGEFILE
+		f |= vfs.LargeFile
 	}
 	return openAt(t, a.Int(0), path, f, uint32(mode), wf)
 }

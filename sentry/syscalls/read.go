@@ -21,12 +21,15 @@ var readRows = []Row{
 	{20, "writev", sysWritev, "fd,iovec,int", Full, ""},
 	{295, "preadv", sysPreadv, "fd,iovec,int,off,off", Full, ""},
 	{296, "pwritev", sysPwritev, "fd,iovec,int,off,off", Full, ""},
-	{327, "preadv2", sysPreadv2, "fd,iovec,int,off,off,hex", Partial, "RWF_HIPRI, RWF_ATOMIC and RWF_DONTCACHE refused"},
-	{328, "pwritev2", sysPwritev2, "fd,iovec,int,off,off,hex", Partial, "RWF_HIPRI, RWF_ATOMIC and RWF_DONTCACHE refused"},
+	{327, "preadv2", sysPreadv2, "fd,iovec,int,off,off,hex", Partial, "RWF_ATOMIC and RWF_DONTCACHE refused"},
+	{328, "pwritev2", sysPwritev2, "fd,iovec,int,off,off,hex", Partial, "RWF_ATOMIC and RWF_DONTCACHE refused"},
 }
 
 // maxRW is how much one call moves (MAX_RW_COUNT).
 const maxRW = 0x7ffff000
+
+// maxUser is the end of user addresses (TASK_SIZE_MAX).
+const maxUser = 1<<47 - 4096
 
 // maxIov is UIO_MAXIOV.
 const maxIov = 1024
@@ -34,7 +37,7 @@ const maxIov = 1024
 // sized checks a buffer argument.
 func sized(n uint64) (uint64, error) {
 	if int64(n) < 0 {
-		return 0, errno.EINVAL
+		return 0, errno.EFAULT
 	}
 	return min(n, maxRW), nil
 }
@@ -130,6 +133,9 @@ func copyInIovec(t *kernel.Task, addr uint64, n int32) (*usermem.Buf, error) {
 		if int64(vecs[i].Len) < 0 {
 			return nil, errno.EINVAL
 		}
+		if vecs[i].Addr+vecs[i].Len > maxUser || vecs[i].Addr > maxUser {
+			return nil, errno.EFAULT
+		}
 		vecs[i].Len = min(vecs[i].Len, maxRW-total)
 		total += vecs[i].Len
 	}
@@ -173,8 +179,8 @@ func moveBuf(t *kernel.Task, f *vfs.File, b *usermem.Buf, off int64, write bool)
 
 // withFlags is moveBuf with RWF_* of preadv2(2).
 func withFlags(t *kernel.Task, f *vfs.File, b *usermem.Buf, off int64, write bool, rwf uint32) (int64, error) {
-	const dsync, sync, nowait, appendF, noappend = 2, 4, 8, 0x10, 0x20
-	if rwf&^(dsync|sync|nowait|appendF|noappend) != 0 || rwf&(appendF|noappend) != 0 && !write ||
+	const hipri, dsync, sync, nowait, appendF, noappend = 1, 2, 4, 8, 0x10, 0x20
+	if rwf&^(hipri|dsync|sync|nowait|appendF|noappend) != 0 || rwf&(appendF|noappend) != 0 && !write ||
 		rwf&(appendF|noappend) == appendF|noappend {
 		return 0, errno.EOPNOTSUPP
 	}

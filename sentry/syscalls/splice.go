@@ -150,14 +150,10 @@ func sysSendfile(t *kernel.Task, a arch.Args) (uint64, error) {
 	if out.Flags()&unix.O_APPEND != 0 || in.IsDir() {
 		return 0, errno.EINVAL
 	}
-	var done uint64
-	if p := pipefs.Of(in); p != nil && off == nil {
-		done, err = fromPipe(t, p, in, side{f: out}, n, in.NonBlocking())
-	} else if !in.IsRegular() && off == nil {
+	if !in.IsRegular() && pipefs.Of(in) != nil || !in.IsRegular() && off == nil {
 		return 0, errno.EINVAL
-	} else {
-		done, err = move(t, side{in, off}, side{f: out}, n)
 	}
+	done, err := move(t, side{in, off}, side{f: out}, n)
 	if err != nil {
 		return wrote(t, 0, err)
 	}
