@@ -6,6 +6,8 @@ import (
 	"redoubt.dev/redoubt/sentry/arch"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kernel"
+	"redoubt.dev/redoubt/sentry/socket"
+	"redoubt.dev/redoubt/sentry/socket/inet"
 	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
@@ -58,7 +60,14 @@ func sysIoctl(t *kernel.Task, a arch.Args) (uint64, error) {
 			return 0, err
 		}
 	}
-	return f.Ioctl(t, t.Mem(), cmd, arg)
+	v, err := f.Ioctl(t, t.Mem(), cmd, arg)
+	if err == errno.ENOTTY && cmd>>8 == 0x89 {
+		// Sockets of every family answer for network devices (netdevice(7)).
+		if _, notSocket := socket.Of(f); notSocket == nil {
+			return inet.StackOf(t.NetNS()).Ioctl(t.Mem(), cmd, arg)
+		}
+	}
+	return v, err
 }
 
 func setFlag(t *kernel.Task, f *vfs.File, fd int32, arg uint64, flag uint32) error {
