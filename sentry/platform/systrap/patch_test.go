@@ -59,7 +59,7 @@ var getpidLoop = asm(movEax(39), syscallInsn, []byte{0xeb, 0xf7})
 func TestPatchedCall(t *testing.T) {
 	g, th, r := patched(t, getpidLoop)
 	*r = arch.Regs{R15: 15, R14: 14, R13: 13, R12: 12, Rbp: 5, Rbx: 3, R10: 10, R9: 9, R8: 8, Rdx: 2, Rsi: 6, Rdi: 7,
-		Rsp: 0x1234 /* not memory */, Rip: siteAt, Eflags: 0xcd5, FsBase: 0x7777, OrigRax: ^uint64(0)}
+		Rsp: 0x1234 /* not memory */, Rip: siteAt, Eflags: 0x40cd5, FsBase: 0x7777, OrigRax: ^uint64(0)}
 	for i := range 100 {
 		want := *r
 		g.run(th, r, platform.EventSyscall)

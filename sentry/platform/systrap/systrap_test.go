@@ -117,6 +117,7 @@ func TestSyscall(t *testing.T) {
 	th := g.thread()
 	r := start()
 	r.Rdi, r.R12, r.Rbx = 0x1111, 0x2222, 0x3333
+	r.Eflags = 0x40400 // AC and DF
 	for i := range 1000 {
 		g.run(th, r, platform.EventSyscall)
 		if r.OrigRax != 39 || r.Rip != codeAt+7 || r.Rdi != 0x1111 || r.R12 != 0x2222 || r.Rbx != 0x3333 || r.Rsp != dataAt+0x4000 {
