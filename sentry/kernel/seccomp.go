@@ -10,15 +10,16 @@ import (
 	"redoubt.dev/redoubt/sentry/signal"
 )
 
-// SeccompMode is PR_GET_SECCOMP.
-func (t *Task) SeccompMode() int {
-	if t.seccomp.Load() == nil {
-		return 0
+// SeccompMode is PR_GET_SECCOMP, and how many filters there are.
+func (t *Task) SeccompMode() (mode, filters int) {
+	f := t.seccomp.Load()
+	if f == nil {
+		return 0, 0
 	}
 	if t.strict.Load() {
-		return unix.SECCOMP_MODE_STRICT
+		return unix.SECCOMP_MODE_STRICT, 0
 	}
-	return unix.SECCOMP_MODE_FILTER
+	return unix.SECCOMP_MODE_FILTER, f.Count()
 }
 
 // SeccompStrict is SECCOMP_SET_MODE_STRICT.
@@ -116,6 +117,10 @@ func (t *Task) filterSyscall() bool {
 	r := &t.regs
 	if f == nil || f.Allows(r.OrigRax) {
 		return true
+	}
+	if t.strict.Load() {
+		t.KillThreadSelf(sigKILL)
+		return false
 	}
 	d := seccomp.Data{Nr: int32(r.OrigRax), Arch: seccomp.ArchX8664, IP: r.Rip, Args: r.SyscallArgs()}
 	v := f.Run(&d)
