@@ -128,7 +128,7 @@ type dtable struct {
 }
 
 // dentryLimit is how many dentries of one superblock stay cached.
-const dentryLimit = 32768
+const dentryLimit = 65536
 
 func (c *dcache) init() {
 	c.seed = maphash.MakeSeed()

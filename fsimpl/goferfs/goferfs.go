@@ -128,7 +128,7 @@ type fileID struct {
 }
 
 // nodeLimit is how many inodes a Super keeps without being asked to.
-const nodeLimit = 1 << 16
+const nodeLimit = 1 << 17
 
 // pipe joins the two descriptors of a 9P connection.
 type pipe struct{ r, w *os.File }
