@@ -407,24 +407,37 @@ func (s *System) Remount(ctx kctx.Ctx, op Op, flags MountFlags, data string, bin
 	if flags&atimeFlags == 0 {
 		flags |= p.Mount.Flags() & atimeFlags
 	}
-	if !bind && flags&MountReadOnly != 0 && !p.Mount.sb.readOnly.Load() && p.Mount.sb.writers.Load() > 0 {
-		return errno.EBUSY
+	if bind {
+		return s.SetMountFlags(p.Mount, mountFlagsMask, flags)
 	}
-	if !bind {
-		if r, ok := p.Mount.sb.fs.(Remounter); ok {
-			if err := r.Remount(ctx, data); err != nil {
-				return err
-			}
-		}
+	if flags&MountReadOnly != 0 && !p.Mount.sb.readOnly.Load() && p.Mount.sb.writers.Load() > 0 {
+		return errno.EBUSY
 	}
 	if err := s.SetMountFlags(p.Mount, mountFlagsMask, flags); err != nil {
 		return err
 	}
-	if !bind {
-		p.Mount.sb.readOnly.Store(flags&MountReadOnly != 0)
+	return s.Reconfigure(ctx, p.Mount, data, flags&MountReadOnly != 0)
+}
+
+// Reconfigure gives the file system behind m other options (fsconfig(2)).
+func (s *System) Reconfigure(ctx kctx.Ctx, m *Mount, data string, readOnly bool) error {
+	if readOnly && !m.sb.readOnly.Load() && m.sb.writers.Load() > 0 {
+		return errno.EBUSY
 	}
+	if r, ok := m.sb.fs.(Remounter); ok {
+		if err := r.Remount(ctx, data); err != nil {
+			return err
+		}
+	}
+	m.sb.readOnly.Store(readOnly)
 	return nil
 }
+
+// SuperReadOnly says whether the file system itself is read-only.
+func (m *Mount) SuperReadOnly() bool { return m.sb.readOnly.Load() }
+
+// SetSuperReadOnly makes it so, or not, without checks.
+func (m *Mount) SetSuperReadOnly(on bool) { m.sb.readOnly.Store(on) }
 
 // SetMountFlags replaces the flags in mask.
 func (s *System) SetMountFlags(m *Mount, mask, flags MountFlags) error {

@@ -60,6 +60,7 @@ var families = [][]Row{
 	anonRows,
 	xattrRows,
 	mountRows,
+	fsopenRows,
 	inotifyRows,
 	syncRows,
 	statRows,
