@@ -31,7 +31,7 @@ func parseScript(head []byte, n int) (script, error) {
 				return script{}, errno.ENOEXEC
 			}
 		}
-		end = len(line)
+		end = min(len(line), len(head)-3) // Linux never looks at the last byte
 	}
 	line = bytes.Trim(line[:end], " \t")
 	if i := bytes.IndexByte(line, 0); i >= 0 {

@@ -418,13 +418,15 @@ func (s *Space) copyFile(a *area, p *piece, run memmap.Range) error {
 // putCopy puts the fresh memory fr in the place of the pieces in run.
 func (s *Space) putCopy(a *area, run, fr memmap.Range) {
 	i, j := s.pieces.isolate(run)
+	patched := false
 	for _, p := range s.pieces.s[i:j] {
 		if p.mapped {
 			s.mustFlush = true
 		}
+		patched = patched || p.patched
 		s.drop(p.file, p.fileRange())
 	}
-	p := &piece{start: run.Start, end: run.End, off: fr.Start, file: s.mem, own: true, mem: true}
+	p := &piece{start: run.Start, end: run.End, off: fr.Start, file: s.mem, own: true, mem: true, patched: patched}
 	s.pieces.s[i] = p
 	s.pieces.removeAt(i+1, j)
 	s.setRights(p, p.rights(a.prot), false)

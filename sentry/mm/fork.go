@@ -1,6 +1,8 @@
 package mm
 
 import (
+	"slices"
+
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/klog"
@@ -23,6 +25,7 @@ func (s *Space) Fork(ctx kctx.Ctx) (*Space, error) {
 	s.mu.Lock()
 	c.layout, c.brk = s.layout, s.brk
 	c.exec = s.exec
+	c.text = slices.Clone(s.text)
 	if c.exec.exe != nil {
 		c.exec.exe.IncRef()
 	}
@@ -97,7 +100,7 @@ func (s *Space) forkPieces(c *Space) {
 		}
 		n := &block[i]
 		if fr, ok := isHot(hot, p); ok {
-			*n = piece{start: p.start, end: p.end, off: fr.Start, file: s.mem, own: true, mem: true}
+			*n = piece{start: p.start, end: p.end, off: fr.Start, file: s.mem, own: true, mem: true, patched: p.patched}
 			if p.mapped {
 				c.setRights(n, n.rights(s.areas.s[ai].prot), false)
 			}

@@ -79,6 +79,8 @@ type Space struct {
 	// trash has mappings to tell their files about after unlocking.
 	trash []*area
 
+	// text lists the instructions the platform replaced, by address.
+	text []textPatch
 	// changes counts what faults did, to notice that one did nothing.
 	changes   uint64
 	lastFault faultCount

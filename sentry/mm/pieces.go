@@ -22,6 +22,8 @@ type piece struct {
 	own, cow bool
 	// forked says that another space has shared the pages at some time.
 	forked bool
+	// patched says that the platform replaced instructions here (text.go).
+	patched bool
 	// wr says that a shared mapping may be writable (Translation.Write).
 	wr bool
 	// mem says that the file is the sandbox's Memory, whose bytes never fault.
@@ -133,7 +135,7 @@ func (t *pieceSet) gap(addr uint64, r memmap.Range) memmap.Range {
 
 func continues(a, b *piece) bool {
 	return a.end == b.start && a.file == b.file && a.off+a.len() == b.off && a.prot == b.prot &&
-		a.mapped == b.mapped && a.rw == b.rw && a.own == b.own && a.cow == b.cow && a.forked == b.forked && a.wr == b.wr
+		a.mapped == b.mapped && a.rw == b.rw && a.own == b.own && a.cow == b.cow && a.forked == b.forked && a.patched == b.patched && a.wr == b.wr
 }
 
 // mergeAround joins pieces that meet at a border in [lo, hi].

@@ -253,6 +253,9 @@ func (s *Space) unmapPieces(r memmap.Range) {
 			}
 			hi = p.end
 		}
+		if p.patched {
+			s.forgetText(memmap.Range{Start: p.start, End: p.end})
+		}
 		if !p.own || p.forked || !s.keep(p.fileRange()) {
 			s.drop(p.file, p.fileRange())
 		}

@@ -5,6 +5,7 @@ import (
 
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
+	"redoubt.dev/redoubt/sentry/memmap"
 	"redoubt.dev/redoubt/sentry/platform"
 	"redoubt.dev/redoubt/sentry/usermem"
 )
@@ -22,7 +23,21 @@ func (s *Space) bytesAt(addr, n uint64, access platform.Prot) (b []byte, safe bo
 	return s.pieceBytes(p, addr, n, access == platform.Write)
 }
 
+// pieceBytes is host memory of p at addr, at most n bytes. Of patched text a
+// reader gets a copy as the program wrote it.
 func (s *Space) pieceBytes(p *piece, addr, n uint64, write bool) (b []byte, safe bool) {
+	b, safe = s.rawBytes(p, addr, n, write)
+	if p.patched && !write && b != nil {
+		own := make([]byte, len(b))
+		n, _ := usermem.Copy(own, b)
+		own = own[:n]
+		s.unpatched(addr, own)
+		return own, true
+	}
+	return b, safe
+}
+
+func (s *Space) rawBytes(p *piece, addr, n uint64, write bool) (b []byte, safe bool) {
 	off, n := p.offAt(addr), min(n, p.end-addr)
 	if p.mem {
 		b, _ = s.mem.Bytes(off, n, write)
@@ -290,6 +305,9 @@ func (f *forced) each(addr, n uint64, access platform.Prot, fn func(b []byte) (i
 		p, err := f.fault(f.ctx, addr+done, access, true)
 		if err != nil {
 			return done, errno.EFAULT
+		}
+		if p.patched && access == platform.Write {
+			f.unpatch(p, memmap.Range{Start: addr + done, End: addr + n})
 		}
 		b, _ := f.pieceBytes(p, addr+done, n-done, access == platform.Write)
 		if b == nil {
