@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -169,6 +170,11 @@ func (l *fds) fdinfo(ctx kctx.Ctx, fd int32, w *bytes.Buffer) error {
 	fmt.Fprintf(w, "pos:\t%d\nflags:\t0%o\nmnt_id:\t%d\nino:\t%d\n", f.Offset(), flags, mnt, ino)
 	if flags&unix.O_PATH != 0 {
 		return nil
+	}
+	var locks bytes.Buffer
+	l.v.p.fileLocks(ctx, f, l.v.t.ThreadGroup(), 0, &locks)
+	for line := range strings.Lines(locks.String()) {
+		w.WriteString("lock:\t" + line)
 	}
 	switch o := f.Ops().(type) {
 	case interface{ FDInfo() string }:

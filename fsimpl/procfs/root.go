@@ -12,6 +12,7 @@ import (
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/kernel"
+	"redoubt.dev/redoubt/vfs"
 )
 
 // addRoot adds the files of /proc itself.
@@ -335,12 +336,57 @@ func (p *fs) sysvipc(ctx kctx.Ctx, kind string, w *bytes.Buffer) error {
 	return nil
 }
 
-// locks shows file locks.
+// locks shows the locks on files that some process has open.
 func (p *fs) locks(ctx kctx.Ctx, w *bytes.Buffer) error {
-	if l, ok := any(p.k.VFS()).(interface{ ShowLocks(w *bytes.Buffer) }); ok {
-		l.ShowLocks(w)
+	seen := map[vfs.Inode]bool{}
+	n := 0
+	for _, tg := range p.k.RootPIDNS().ThreadGroups() {
+		t := tg.Leader()
+		if t == nil || t.FDs() == nil {
+			continue
+		}
+		fds := t.FDs()
+		for _, e := range fds.List() {
+			f, err := fds.Get(e.FD)
+			if err != nil {
+				continue
+			}
+			if !seen[f.Inode()] {
+				seen[f.Inode()] = true
+				n = p.fileLocks(ctx, f, tg, n, w)
+			}
+			f.DecRef(ctx)
+		}
 	}
 	return nil
+}
+
+func (p *fs) fileLocks(ctx kctx.Ctx, f *vfs.File, tg *kernel.ThreadGroup, n int, w *bytes.Buffer) int {
+	for _, l := range f.Locks() {
+		st, err := f.Stat(ctx)
+		if err != nil {
+			break
+		}
+		pid := l.PID
+		switch {
+		case l.Kind == "FLOCK":
+			pid = tg.PIDIn(p.ns)
+		case pid > 0:
+			if o := p.k.RootPIDNS().ThreadGroup(pid); o != nil {
+				pid = o.PIDIn(p.ns)
+			}
+		}
+		mode, end := "READ ", "EOF"
+		if l.Write {
+			mode = "WRITE"
+		}
+		if l.End != vfs.LockMax {
+			end = fmt.Sprint(l.End)
+		}
+		n++
+		fmt.Fprintf(w, "%d: %-6s ADVISORY  %s %d %02x:%02x:%d %d %s\n", n, l.Kind, mode, pid, st.Dev.Major, st.Dev.Minor, st.Ino, l.Start, end)
+	}
+	return n
 }
 
 // groups formats the supplementary groups of status.
