@@ -4,6 +4,7 @@ import "sort"
 
 // MountInfo is one line of /proc/pid/mountinfo.
 type MountInfo struct {
+	Mount        *Mount // without a reference
 	ID, ParentID uint64
 	Dev          Dev
 	// Root is the part of the file system that is mounted, Point where, seen
@@ -29,7 +30,7 @@ func (ns *Namespace) Mounts(root Path) []MountInfo {
 	var walk func(m *Mount)
 	walk = func(m *Mount) {
 		if point, ok := (Path{m, m.root}).Resolve(root); ok {
-			i := MountInfo{ID: m.id, ParentID: m.id, Dev: m.sb.fs.Dev(), Root: dentryPath(m.root, m.sb.root), Point: point,
+			i := MountInfo{Mount: m, ID: m.id, ParentID: m.id, Dev: m.sb.fs.Dev(), Root: dentryPath(m.root, m.sb.root), Point: point,
 				Flags: m.Flags(), ReadOnly: m.sb.readOnly.Load(), Type: m.sb.fs.Type().Name(), Source: m.source,
 				Options: m.sb.fs.Options(), Unbindable: m.unbindable}
 			if a := m.at.Load(); a != nil {
