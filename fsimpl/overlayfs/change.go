@@ -91,7 +91,7 @@ func (i *inode) Mkdir(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error)
 	}
 	u, err := dir.Mkdir(ctx, name, mode)
 	if err == nil && whited {
-		if err = u.SetXattr(i.fs.kernel, xattrOpaque, "y", 0); err != nil {
+		if err = i.fs.setOwn(u, xattrOpaque, "y"); err != nil {
 			dir.Rmdir(i.fs.kernel, name, u)
 			u.Release()
 		}
@@ -296,7 +296,7 @@ func (i *inode) Rename(ctx kctx.Ctx, oldName string, child vfs.Inode, newDir vfs
 		return err
 	}
 	if c.isDir() && below {
-		if err := c.up().SetXattr(i.fs.kernel, xattrOpaque, "y", 0); err != nil {
+		if err := i.fs.setOwn(c.up(), xattrOpaque, "y"); err != nil {
 			return err
 		}
 	}
@@ -335,7 +335,7 @@ func (i *inode) exchange(ctx kctx.Ctx, oldName string, c *inode, nd *inode, newN
 			return err
 		}
 		if x.isDir() {
-			if err := x.up().SetXattr(i.fs.kernel, xattrOpaque, "y", 0); err != nil {
+			if err := i.fs.setOwn(x.up(), xattrOpaque, "y"); err != nil {
 				return err
 			}
 		}

@@ -112,7 +112,7 @@ func (i *inode) copy(ctx kctx.Ctx, size int64) (vfs.Inode, error) {
 			}
 		}
 	}
-	u.SetXattr(k, xattrOrigin, strconv.FormatUint(i.ino, 16), 0) // a layer without xattrs shows another number later
+	i.fs.setOwn(u, xattrOrigin, strconv.FormatUint(i.ino, 16)) // a layer without xattrs shows another number later
 	set := vfs.SetStat{Mask: vfs.SetUID | vfs.SetGID | vfs.SetAtime | vfs.SetMtime, UID: st.UID, GID: st.GID, Atime: st.Atime, Mtime: st.Mtime}
 	if i.kind != unix.S_IFLNK {
 		set.Mask |= vfs.SetMode

@@ -95,7 +95,11 @@ func (i *inode) shownIno(ctx kctx.Ctx) uint64 {
 
 // upperIno is the number of an upper file that has nothing below.
 func (s *Super) upperIno(ctx kctx.Ctx, u vfs.Inode) uint64 {
-	if v, err := u.GetXattr(s.kernel, xattrOrigin); err == nil {
+	v, err := u.GetXattr(s.kernel, xattrOrigin)
+	if err != nil {
+		v, err = u.GetXattr(s.kernel, userXattrOrigin)
+	}
+	if err == nil {
 		if n, err := strconv.ParseUint(v, 16, 64); err == nil {
 			return n
 		}
@@ -154,12 +158,10 @@ func (i *inode) Release() {
 		delete(s.shared, u)
 	}
 	s.mu.Unlock()
-	if u != nil {
-		u.Release()
+	if i.parent == nil && s.borrowed {
+		return
 	}
-	for _, l := range i.lower {
-		l.Release()
-	}
+	release(u, i.lower)
 }
 
 func own(name string) bool {
@@ -242,6 +244,16 @@ func (s *Super) isOpaque(i vfs.Inode) bool {
 		}
 	}
 	return false
+}
+
+// setOwn sets one of the overlay's attributes in the upper layer: where it
+// takes no trusted one, as one of the user's (the mount option userxattr).
+func (s *Super) setOwn(u vfs.Inode, name, value string) error {
+	err := u.SetXattr(s.kernel, name, value, 0)
+	if err == errno.EOPNOTSUPP || err == errno.EPERM {
+		err = u.SetXattr(s.kernel, userXattrPrefix+name[len(xattrPrefix):], value, 0)
+	}
+	return err
 }
 
 // find looks name up through the layers of directory i from layer number from

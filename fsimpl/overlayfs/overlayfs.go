@@ -57,47 +57,69 @@ func (*Type) NoDev() bool { return true }
 // maxLayers is OVL_MAX_STACK.
 const maxLayers = 500
 
-// Mount implements vfs.FSType.
+// Mount implements vfs.FSType. boot gives the layers themselves; user code
+// names them (options.go).
 func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super, error) {
-	l, ok := opts.Internal.(Layers)
-	if !ok || len(l.Lowers) == 0 || len(l.Lowers) > maxLayers {
-		return nil, errno.EINVAL
-	}
-	s := &Super{typ: t, dev: t.sys.AllocDev(), options: l.Options, shared: make(map[vfs.Inode]*inode)}
+	s := &Super{typ: t, dev: t.sys.AllocDev(), shared: make(map[vfs.Inode]*inode)}
 	s.kernel = kctx.Background(creds.NewRoot(rootOf(ctx.Creds().UserNS)))
-	root := func(y Layer) (vfs.Inode, error) {
-		i := y.Root
-		if i == nil {
-			i = y.Super.Root()
+	l, ok := opts.Internal.(Layers)
+	if ok {
+		for _, y := range l.all() {
+			if y.Root == nil {
+				y.Root = y.Super.Root()
+			}
+			s.free = append(s.free, y.Super.Release)
 		}
-		if mode, _, _ := i.Attr(); mode&unix.S_IFMT != unix.S_IFDIR {
-			return nil, errno.ENOTDIR
-		}
-		s.supers = append(s.supers, y.Super)
-		return i, nil
-	}
-	r := &inode{fs: s, name: "/"}
-	r.refs.Store(1)
-	r.kind = unix.S_IFDIR
-	if l.Upper != nil {
-		u, err := root(*l.Upper)
-		if err != nil {
+	} else {
+		var err error
+		if l, s.free, err = t.named(ctx, opts.Data); err != nil {
 			return nil, err
 		}
-		r.setUpper(u)
+		s.borrowed = true
+	}
+	if err := s.init(ctx, l); err != nil {
+		for _, f := range s.free {
+			f()
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// all returns the layers, topmost first.
+func (l *Layers) all() []*Layer {
+	var a []*Layer
+	if l.Upper != nil {
+		a = append(a, l.Upper)
+	}
+	for i := range l.Lowers {
+		a = append(a, &l.Lowers[i])
+	}
+	return a
+}
+
+func (s *Super) init(ctx kctx.Ctx, l Layers) error {
+	if len(l.Lowers) == 0 || len(l.Lowers) > maxLayers {
+		return errno.EINVAL
+	}
+	for _, y := range l.all() {
+		if mode, _, _ := y.Root.Attr(); mode&unix.S_IFMT != unix.S_IFDIR {
+			return errno.ENOTDIR
+		}
+		s.supers = append(s.supers, y.Super)
+	}
+	r := &inode{fs: s, name: "/", kind: unix.S_IFDIR}
+	r.refs.Store(1)
+	if l.Upper != nil {
+		r.setUpper(l.Upper.Root)
 		s.upper = l.Upper.Super
 	}
 	for n, y := range l.Lowers {
-		i, err := root(y)
-		if err != nil {
-			return nil, err
-		}
-		r.lower = append(r.lower, layered{i, n})
+		r.lower = append(r.lower, layered{y.Root, n})
 	}
+	s.layers, s.options, s.root = len(l.Lowers), l.Options, r
 	r.ino = r.shownIno(ctx)
-	s.layers = len(l.Lowers)
-	s.root = r
-	return s, nil
+	return nil
 }
 
 func rootOf(ns *creds.UserNamespace) *creds.UserNamespace {
@@ -115,6 +137,10 @@ type Super struct {
 	supers  []vfs.Super
 	upper   vfs.Super // nil: read-only
 	layers  int
+	// free gives the layers back. Roots of borrowed ones are counted by the
+	// paths that led to them, not by the root inode.
+	free     []func()
+	borrowed bool
 	root    *inode
 	// kernel is who changes the upper layer on the overlay's own account.
 	kernel kctx.Ctx
@@ -168,8 +194,8 @@ func (s *Super) Sync(ctx kctx.Ctx) error {
 // Release implements vfs.Super.
 func (s *Super) Release() {
 	s.root.Release()
-	for _, l := range s.supers {
-		l.Release()
+	for _, f := range s.free {
+		f()
 	}
 }
 
@@ -181,5 +207,6 @@ const (
 	xattrOpaque     = xattrPrefix + "opaque"
 	userXattrOpaque = userXattrPrefix + "opaque"
 	// xattrOrigin has the inode number that a copied-up file keeps.
-	xattrOrigin = xattrPrefix + "origin"
+	xattrOrigin     = xattrPrefix + "origin"
+	userXattrOrigin = userXattrPrefix + "origin"
 )
