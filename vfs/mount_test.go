@@ -29,7 +29,7 @@ func newTree(t *testing.T) *tree {
 	t.Cleanup(mem.Close)
 	e := &tree{t: t, ctx: kctx.Background(creds.NewRoot(creds.NewRootNS())), sys: vfs.NewSystem()}
 	e.sys.RegisterType(tmpfs.NewType(e.sys, mem))
-	fs, err := e.sys.NewSuper(e.ctx, "root", "tmpfs", vfs.MountOpts{})
+	fs, err := e.sys.NewSuper(e.ctx, "root", "tmpfs", vfs.MountOpts{Data: "size=1g,nr_inodes=100000"})
 	if err != nil {
 		t.Fatal(err)
 	}
