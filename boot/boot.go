@@ -170,7 +170,7 @@ func (s *server) handle(c *Conn, m *Message, fds []int) {
 		func() {
 			defer func() {
 				if v := recover(); v != nil {
-					klog.Errorf("control operation %s: panic: %v\n%s", m.Op, v, stack())
+					klog.Errorf("control operation %s: panic: %v\n%s", m.Op, v, ownStack())
 					err = fmt.Errorf("sandbox broke in %s: %v", m.Op, v)
 				}
 			}()
@@ -184,7 +184,7 @@ func (s *server) handle(c *Conn, m *Message, fds []int) {
 	}
 }
 
-func stack() []byte {
+func ownStack() []byte {
 	b := make([]byte, 64<<10)
 	return b[:runtimeStack(b, false)]
 }

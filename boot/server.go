@@ -69,6 +69,7 @@ func init() {
 			}
 			return nil, s.update(&r)
 		},
+		"network": (*server).network,
 		"strace": func(s *server, args json.RawMessage, fds []int) (any, error) {
 			closeAll(fds)
 			var calls string

@@ -304,6 +304,12 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 			}
 		}
 	}
+	// After the hooks, because they may have made the interfaces.
+	if path := netnsPath(spec, s.boot.pid); path != "" && cfg.network == "sandbox" && !cfg.unconfined {
+		if err := s.connectNetwork(path); err != nil {
+			return c, s, err
+		}
+	}
 	c.Status = statusCreated
 	if err := c.save(); err != nil {
 		return c, s, err
@@ -331,6 +337,26 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 		}
 	}
 	return c, s, nil
+}
+
+// connectNetwork gives the sandbox the interfaces of a network namespace.
+func (s *sandbox) connectNetwork(path string) error {
+	n, fds, err := readNetwork(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}()
+	if len(fds) == 0 {
+		return nil // loopback only: the stack has its own
+	}
+	if err := s.boot.conn.Call("network", n, nil, fds...); err != nil {
+		return s.explain(err)
+	}
+	return nil
 }
 
 // prepare turns the configuration into mounts and connections.
