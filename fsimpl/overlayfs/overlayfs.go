@@ -141,7 +141,7 @@ type Super struct {
 	// paths that led to them, not by the root inode.
 	free     []func()
 	borrowed bool
-	root    *inode
+	root     *inode
 	// kernel is who changes the upper layer on the overlay's own account.
 	kernel kctx.Ctx
 

@@ -349,3 +349,49 @@ func BenchmarkCreateUnlink(b *testing.B) {
 		o.must(o.sys.UnlinkAt(o.ctx, o.op("/e/new")))
 	}
 }
+
+// guest is a caller with a root, as a task is.
+type guest struct {
+	kctx.Ctx
+	w *tree
+}
+
+func (g guest) PathOp(path string) (vfs.Op, func()) { return g.w.op(path), func() {} }
+
+func TestNamedLayers(t *testing.T) {
+	sys, ctx := newSystem(t)
+	w := newTmpfs(t, sys, ctx)
+	for _, d := range []string{"/l1", "/l:2", "/u", "/w"} {
+		w.must(sys.MkdirAt(ctx, w.op(d), 0755))
+	}
+	w.write("/l1/a", "1")
+	w.write("/l:2/a", "2")
+	w.write("/l:2/b", "b")
+	g := guest{ctx, w}
+	mount := func(opts string) (vfs.Super, error) {
+		return sys.NewSuper(g, "overlay", "overlay", vfs.MountOpts{Data: opts})
+	}
+	for opts, want := range map[string]error{
+		"": errno.EINVAL, "lowerdir=/none": errno.ENOENT, "lowerdir=/l1,what": errno.EINVAL,
+		"lowerdir=/l1,upperdir=/u": errno.EINVAL, "lowerdir=/l1/a": errno.ENOTDIR,
+	} {
+		if _, err := mount(opts); err != want {
+			t.Errorf("%s: %v, want %v", opts, err, want)
+		}
+	}
+	fs, err := mount(`lowerdir=/l1:/l\:2,upperdir=/u,workdir=/w`)
+	w.must(err)
+	o := &tree{t, sys, sys.NewNamespace(ctx, fs, "overlay", 0), fs, ctx}
+	if s := o.ls("/") + o.read("/a") + o.read("/b"); s != "a b1b" {
+		t.Fatal(s)
+	}
+	o.write("/b", "new")
+	o.must(o.sys.UnlinkAt(o.ctx, o.op("/a")))
+	if s := w.read("/u/b") + w.read("/l:2/b"); s != "newb" {
+		t.Fatal(s)
+	}
+	st, err := sys.StatAt(ctx, w.op("/u/a"))
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != (vfs.Dev{}) {
+		t.Fatal("no whiteout", err, st)
+	}
+}
