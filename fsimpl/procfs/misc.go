@@ -30,7 +30,7 @@ func tracerOf(t *kernel.Task, ns *kernel.PIDNamespace) int32 { return t.TracerPI
 
 func groupPIDs(tg *kernel.ThreadGroup) (pg, sid *kernel.PID) { return tg.GroupPIDs() }
 
-func seccompOf(t *kernel.Task) (mode, filters int) { return t.SeccompMode() }
+func seccompOf(t *kernel.Task) (mode, filters int) { return t.SeccompMode(), t.SeccompFilters() }
 
 // affinityOf formats the processors a task may use as a mask and a list.
 func affinityOf(t *kernel.Task, n int) (mask, list string) {
