@@ -252,7 +252,7 @@ func (t *Task) exitNotify(status uint32, peak int64) {
 		tg.sigMu.Lock()
 		if !tg.exiting {
 			tg.exiting = true
-			tg.exitStatus = tg.leader.exitStatus
+			tg.exitStatus = status // the last thread decides (synchronize_group_exit)
 		}
 		tg.sigMu.Unlock()
 		k.groupDiedLocked(tg, &after)

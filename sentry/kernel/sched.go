@@ -39,8 +39,10 @@ func (s *schedState) inherit(o *schedState) {
 	s.policy, s.prio, s.nice, s.ioprio = o.policy, o.prio, o.nice, o.ioprio
 	s.affinity = o.affinity
 	if o.reset {
-		s.policy, s.prio = 0, 0
-		s.nice = max(0, o.nice)
+		if o.policy == 1 || o.policy == 2 { // SCHED_FIFO, SCHED_RR
+			s.policy, s.prio, s.nice = 0, 0, 0
+		}
+		s.nice = max(0, s.nice)
 	}
 }
 

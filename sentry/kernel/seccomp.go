@@ -10,16 +10,23 @@ import (
 	"redoubt.dev/redoubt/sentry/signal"
 )
 
-// SeccompMode is PR_GET_SECCOMP, and how many filters there are.
-func (t *Task) SeccompMode() (mode, filters int) {
-	f := t.seccomp.Load()
-	if f == nil {
-		return 0, 0
+// SeccompMode is PR_GET_SECCOMP.
+func (t *Task) SeccompMode() int {
+	switch {
+	case t.seccomp.Load() == nil:
+		return 0
+	case t.strict.Load():
+		return unix.SECCOMP_MODE_STRICT
 	}
+	return unix.SECCOMP_MODE_FILTER
+}
+
+// SeccompFilters is how many filters there are (/proc/pid/status).
+func (t *Task) SeccompFilters() int {
 	if t.strict.Load() {
-		return unix.SECCOMP_MODE_STRICT, 0
+		return 0
 	}
-	return unix.SECCOMP_MODE_FILTER, f.Count()
+	return t.seccomp.Load().Count()
 }
 
 // SeccompStrict is SECCOMP_SET_MODE_STRICT.

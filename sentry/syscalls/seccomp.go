@@ -61,7 +61,7 @@ func seccompSet(t *kernel.Task, fl uint32, addr uint64) (uint64, error) {
 	if err := usermem.Get(t.Mem(), addr, &prog); err != nil {
 		return 0, err
 	}
-	if prog.Len == 0 || prog.Len > 4096 {
+	if prog.Len == 0 || prog.Len > 4096 || prog.Ptr == 0 {
 		return 0, errno.EINVAL
 	}
 	insns := make([]seccomp.Insn, prog.Len)

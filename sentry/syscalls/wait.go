@@ -22,7 +22,7 @@ func rusage(r kernel.Resources) unix.Rusage {
 
 // wait4(2).
 func sysWait4(t *kernel.Task, a arch.Args) (uint64, error) {
-	pid, opts := a.Int(0), int(a.Int(2))
+	pid, opts := a.Int(0), int(a.Uint(2))
 	if opts&^(unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED|unix.WALL|unix.WCLONE|unix.WNOTHREAD) != 0 {
 		return 0, errno.EINVAL
 	}
@@ -62,7 +62,7 @@ func sysWait4(t *kernel.Task, a arch.Args) (uint64, error) {
 // waitid(2).
 func sysWaitid(t *kernel.Task, a arch.Args) (uint64, error) {
 	const pPidfd = 3
-	id, opts := a.Int(1), int(a.Int(3))
+	id, opts := a.Int(1), int(a.Uint(3))
 	const what = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED
 	if opts&^(what|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WCLONE|unix.WNOTHREAD) != 0 || opts&what == 0 {
 		return 0, errno.EINVAL
