@@ -74,9 +74,7 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 	}
 	s.ahead.fs = s
 	s.lane.OnDeath = c.OnDeath
-	if c.RFD >= 0 {
-		s.attach(c.RFD, c.WFD)
-	}
+	s.rfd, s.wfd = c.RFD, c.WFD
 	d, _, err := s.lane.Call(wire.NewRequest(wire.OpStat, ""), 0)
 	var a wire.Attr
 	if d.Attr(&a); err == nil && !d.End() {
@@ -98,6 +96,8 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 type Super struct {
 	typ       *Type
 	lane      *wire.Client
+	rfd, wfd  int // the 9P socket until it is used, or -1
+	p9mu      sync.Mutex
 	p9        *p9.Client
 	p9root    p9.File
 	dev       vfs.Dev
@@ -137,9 +137,16 @@ func (p pipe) Read(b []byte) (int, error)  { return p.r.Read(b) }
 func (p pipe) Write(b []byte) (int, error) { return p.w.Write(b) }
 func (p pipe) Close() error                { p.w.Close(); return p.r.Close() }
 
-// attach opens the 9P side: a file system status asks there. A server without
-// it is no reason to fail.
-func (s *Super) attach(rfd, wfd int) {
+// root9P returns the root by 9P, attaching at first use: buffers and a
+// handshake per mount are not worth having before. nil if the server has none.
+func (s *Super) root9P() p9.File {
+	s.p9mu.Lock()
+	defer s.p9mu.Unlock()
+	rfd, wfd := s.rfd, s.wfd
+	if rfd < 0 {
+		return s.p9root
+	}
+	s.rfd, s.wfd = -1, -1
 	unix.SetNonblock(rfd, true)
 	r := os.NewFile(uintptr(rfd), "9p")
 	w := r
@@ -151,12 +158,13 @@ func (s *Super) attach(rfd, wfd int) {
 	if err != nil {
 		r.Close()
 		w.Close()
-		return
+		return nil
 	}
 	s.p9 = c
 	if f, err := c.Attach("/"); err == nil {
 		s.p9root = f
 	}
+	return s.p9root
 }
 
 // Type implements vfs.Super.
@@ -185,8 +193,8 @@ const v9fsMagic = 0x01021997
 // Statfs implements vfs.Super.
 func (s *Super) Statfs(ctx kctx.Ctx) (unix.Statfs_t, error) {
 	var w wire.Statfs
-	if s.p9root != nil {
-		f, err := s.p9root.StatFS()
+	if r := s.root9P(); r != nil {
+		f, err := r.StatFS()
 		if err != nil {
 			return unix.Statfs_t{}, errno.EIO
 		}
@@ -219,8 +227,17 @@ func (s *Super) Release() {
 	s.ahead.stop.Store(true)
 	s.idle.drop()
 	s.lane.Close()
+	s.p9mu.Lock()
+	defer s.p9mu.Unlock()
 	if s.p9 != nil {
 		s.p9.Close()
+	}
+	if s.rfd >= 0 {
+		unix.Close(s.rfd)
+		if s.wfd != s.rfd && s.wfd >= 0 {
+			unix.Close(s.wfd)
+		}
+		s.rfd = -1
 	}
 }
 

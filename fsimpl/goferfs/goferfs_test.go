@@ -197,6 +197,9 @@ func TestTree(t *testing.T) {
 		if s := w.read("/h"); s != "via h" {
 			t.Fatal(s)
 		}
+		if st, err := w.fs.Statfs(w.ctx); err != nil || st.Bsize == 0 || st.Type != v9fsMagic || w.fs.p9root == nil {
+			t.Fatalf("%+v %v", st, err)
+		}
 		if got := fmt.Sprint(w.list("/")); got != "[d g h]" {
 			t.Fatal(got)
 		}
