@@ -19,6 +19,7 @@
 package mm
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"redoubt.dev/redoubt/sentry/arch"
@@ -55,6 +56,9 @@ func (e *FaultError) Error() string { return "fault" }
 
 // Space is one address space. It implements usermem.IO.
 type Space struct {
+	// Aux holds what others keep per address space (aio contexts).
+	Aux sync.Map
+
 	// Immutable.
 	id  uint64
 	p   platform.Platform
