@@ -2,6 +2,7 @@ package syscalls
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -49,8 +50,12 @@ func (w *direntWriter) emit(e vfs.Dirent) bool {
 		return false
 	}
 	at := len(w.buf)
-	w.buf = append(w.buf, make([]byte, n)...)
+	if at+n > cap(w.buf) {
+		w.buf = append(make([]byte, 0, max(2*cap(w.buf), 4096)), w.buf...)
+	}
+	w.buf = w.buf[:at+n]
 	b := w.buf[at:]
+	clear(b)
 	binary.LittleEndian.PutUint64(b, e.Ino)
 	binary.LittleEndian.PutUint64(b[8:], uint64(e.Next))
 	binary.LittleEndian.PutUint16(b[16:], uint16(n))
@@ -63,14 +68,23 @@ func (w *direntWriter) emit(e vfs.Dirent) bool {
 	return true
 }
 
+// direntBufs are buffers of getdents, reused.
+var direntBufs = sync.Pool{New: func() any { return new([]byte) }}
+
 func getdents(t *kernel.Task, a *arch.Args, old bool) (uint64, error) {
 	f, err := t.File(a.Int(0))
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	w := direntWriter{max: int(min(a.Uint(2), 256<<10)), old: old}
-	w.buf = make([]byte, 0, min(w.max, 32<<10))
+	pb := direntBufs.Get().(*[]byte)
+	w := direntWriter{max: int(min(a.Uint(2), 256<<10)), old: old, buf: (*pb)[:0]}
+	defer func() {
+		if cap(w.buf) <= 64<<10 {
+			*pb = w.buf
+		}
+		direntBufs.Put(pb)
+	}()
 	if err := f.Readdir(t, w.emit); err != nil && len(w.buf) == 0 {
 		return 0, err
 	}

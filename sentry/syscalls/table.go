@@ -60,6 +60,7 @@ var families = [][]Row{
 	anonRows,
 	xattrRows,
 	mountRows,
+	aioRows,
 	fsopenRows,
 	inotifyRows,
 	syncRows,
