@@ -37,7 +37,7 @@ func (s *server) network(args json.RawMessage, fds []int) (any, error) {
 		if l.Index == int(inet.LoopbackNIC) {
 			return nil, fmt.Errorf("interface %s has the number of the loopback device", l.Name)
 		}
-		ep := ethernet.New(&packetLink{fd: fds[l.FD], mtu: uint32(l.MTU), addr: tcpip.LinkAddress(l.MAC)})
+		ep := ethernet.New(&packetLink{fd: fds[l.FD], mtu: uint32(l.MTU + header.EthernetMinimumSize), addr: tcpip.LinkAddress(l.MAC)})
 		var addrs []tcpip.ProtocolAddress
 		for _, a := range l.Addrs {
 			if a.Addr().Is6() && a.Addr().IsLinkLocalUnicast() {
