@@ -73,6 +73,9 @@ func (t *Type) named(ctx kctx.Ctx, data string) (l Layers, free []func(), err er
 		if l.Upper, err = walk(unescape(upper)); err != nil {
 			return fail(err)
 		}
+		if _, ok := l.Upper.Super.(*Super); ok {
+			return fail(errno.EINVAL) // its whiteouts would be taken for the lower overlay's
+		}
 		w, err := walk(unescape(work))
 		if err != nil {
 			return fail(err)
