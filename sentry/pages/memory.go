@@ -22,9 +22,11 @@ const (
 	leafWindows = 1024
 	// maxOffset bounds the file; it is far beyond what can be used up.
 	maxOffset = 1 << 61
-	// punchAt is how much freed memory is collected before it is given back at
-	// once; less goes back after punchDelay.
+	// Freed memory goes back to the host in the background: as soon as punchAt
+	// bytes have come together, or after punchDelay. Who frees when punchNow
+	// bytes are waiting has to do the work.
 	punchAt    = 8 << 20
+	punchNow   = 256 << 20
 	punchDelay = 20 * time.Millisecond
 )
 
@@ -40,6 +42,8 @@ type leaf [leafWindows]window
 type Memory struct {
 	ro, rw int
 	top    atomic.Pointer[[]*leaf]
+	// closing is held for reading while freed pages go back.
+	closing sync.RWMutex
 
 	mu struct {
 		sync.Mutex
@@ -49,6 +53,7 @@ type Memory struct {
 		freed      []memmap.Range
 		freedBytes uint64
 		timerSet   bool
+		punching   bool
 	}
 }
 
@@ -76,6 +81,8 @@ func NewMemory(name string) (*Memory, error) {
 
 // Close closes the descriptors. Only tests and the end of a sandbox use it.
 func (m *Memory) Close() {
+	m.closing.Lock()
+	defer m.closing.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.freed = nil
@@ -180,21 +187,23 @@ func (m *Memory) IncRefs(rs []memmap.Range) {
 // DecRef implements memmap.File.
 func (m *Memory) DecRef(r memmap.Range) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	if !m.mu.refs.add(r, -1, m.freeLocked) {
 		panic("pages: DecRef of a range without references")
 	}
+	now := false
 	switch {
-	case m.mu.freedBytes >= punchAt:
-		m.punchLocked()
+	case m.mu.freedBytes >= punchNow:
+		now = true
+	case m.mu.freedBytes >= punchAt && !m.mu.punching:
+		m.mu.punching = true
+		go m.FlushFreed()
 	case len(m.mu.freed) > 0 && !m.mu.timerSet:
 		m.mu.timerSet = true
-		time.AfterFunc(punchDelay, func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.mu.timerSet = false
-			m.punchLocked()
-		})
+		time.AfterFunc(punchDelay, m.FlushFreed)
+	}
+	m.mu.Unlock()
+	if now {
+		m.FlushFreed()
 	}
 }
 
@@ -222,14 +231,6 @@ func (m *Memory) freeLocked(r memmap.Range) {
 	m.mu.freed = append(m.mu.freed, r)
 }
 
-func (m *Memory) punchLocked() {
-	for _, r := range m.mu.freed {
-		m.punch(r)
-	}
-	m.mu.freed = m.mu.freed[:0]
-	m.mu.freedBytes = 0
-}
-
 func (m *Memory) punch(r memmap.Range) {
 	err := unix.Fallocate(m.rw, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, int64(r.Start), int64(r.Len()))
 	if err != nil {
@@ -243,9 +244,17 @@ func (m *Memory) Zero(r memmap.Range) { m.punch(r) }
 
 // FlushFreed gives all freed pages back to the host now.
 func (m *Memory) FlushFreed() {
+	m.closing.RLock()
+	defer m.closing.RUnlock()
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.punchLocked()
+	freed := m.mu.freed
+	m.mu.freed, m.mu.freedBytes = nil, 0
+	m.mu.timerSet, m.mu.punching = false, false
+	m.mu.Unlock()
+	// No lock is needed: nobody will ever have these offsets again.
+	for _, r := range freed {
+		m.punch(r)
+	}
 }
 
 // Bytes implements memmap.File. It never fails for a range with references,
