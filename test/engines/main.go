@@ -312,7 +312,7 @@ func (e *env) podman() error {
 	if err := os.MkdirAll(d, 0o755); err != nil {
 		return err
 	}
-	conf := fmt.Sprintf("[engine]\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"file\"\ntmp_dir=%q\n[engine.runtimes]\nrunsc=[%q]\n[network]\nnetwork_config_dir=%q\n", d+"/tmp", e.runsc, d+"/net")
+	conf := fmt.Sprintf("[containers]\ndefault_ulimits=[\"nofile=1024:4096\",\"nproc=1024:4096\"]\n[engine]\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"file\"\ntmp_dir=%q\n[engine.runtimes]\nrunsc=[%q]\n[network]\nnetwork_config_dir=%q\n", d+"/tmp", e.runsc, d+"/net")
 	if err := os.WriteFile(d+"/containers.conf", []byte(conf), 0o644); err != nil {
 		return err
 	}
