@@ -268,17 +268,32 @@ func (t *tree) make(op wire.Op, path string, mode, uid, gid, major, minor uint32
 	if err != nil {
 		return -1, err
 	}
+	var a wire.Attr
+	if fd >= 0 {
+		err = attrAt(fd, "", &a)
+	} else {
+		err = attrAt(dir, name, &a)
+	}
 	// The new name is in a directory others may write: work on what is there
 	// only if it is not a link, and undo on failure.
-	if err = unix.Fchownat(dir, name, int(uid), int(gid), unix.AT_SYMLINK_NOFOLLOW); err == nil && perm&07000 != 0 {
+	changed := false
+	if err == nil && (a.UID != uid || a.GID != gid) {
+		err = unix.Fchownat(dir, name, int(uid), int(gid), unix.AT_SYMLINK_NOFOLLOW)
+		changed = true
+	}
+	if err == nil && (a.Mode&07777 != perm || changed && perm&07000 != 0) {
 		if fd >= 0 {
 			err = unix.Fchmod(fd, perm)
 		} else {
 			err = unix.Fchmodat(dir, name, perm, unix.AT_SYMLINK_NOFOLLOW)
 		}
+		changed = true
+	}
+	if err == nil && changed {
+		err = attrAt(dir, name, &a)
 	}
 	if err == nil {
-		err = encodeAttr(dir, name, out)
+		out.Attr(&a)
 	}
 	if err != nil {
 		if fd >= 0 {
