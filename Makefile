@@ -40,7 +40,7 @@ images:
 
 # Outside suites, in slices, each run natively and in the sandbox; only differences count.
 conformance: all
-	test/install-deps stress-ng python3-test libpython3-testsuite
+	test/install-deps stress-ng libpython3.11-testsuite
 	$(GO) test -count=1 -v -timeout 3600s -tags conform ./test/conform
 
 engines: all

@@ -22,7 +22,7 @@ set -m
 sleep 10 &
 sleep 0.1
 kill %1
-wait %1 2>/dev/null
+wait $! 2>/dev/null
 echo "job $?"
 set +m
 diff <(printf 'a\nb\n') <(printf 'a\nc\n')
@@ -38,7 +38,6 @@ printf '%s\n' {1..5} | xargs -n2 echo
 timeout 0.1 sleep 5
 echo "timeout $?"
 echo $'a\tb' | cat -A
-ulimit -n
 umask
 type -t cd
 time -p true 2>/dev/null

@@ -2,7 +2,7 @@
 # slow
 d=$(mktemp -d /tmp/image.XXXXXX) && cd "$d" || exit 1
 trap "cd /; rm -rf $d" EXIT
-for i in $(seq 500); do sleep 2 & done
+for i in $(seq 500); do sleep 30 & done
 ps --ppid $$ -o comm= | grep -c '^sleep$'
 kill $(jobs -p)
 wait 2>/dev/null
