@@ -461,12 +461,19 @@ func (f *File) Pwrite(ctx kctx.Ctx, src *usermem.Buf, off int64) (int64, error) 
 	return f.writeAt(ctx, src, &off)
 }
 
+// NotPositional is a FileOps whose Seek does nothing (Linux's noop_llseek) and
+// that has no pread(2).
+type NotPositional interface{ NotPositional() }
+
 func (f *File) positional(ctx kctx.Ctx, want uint32) error {
 	if f.mode&fPath != 0 {
 		return errno.EBADF
 	}
 	if f.mode&fStream != 0 {
 		if _, err := f.ops.Seek(ctx, f, 0, unix.SEEK_CUR); err != nil {
+			return errno.ESPIPE
+		}
+		if _, ok := f.ops.(NotPositional); ok {
 			return errno.ESPIPE
 		}
 	}

@@ -161,6 +161,8 @@ func (p *pair) ioctl(ctx kctx.Ctx, f *vfs.File, io usermem.IO, cmd uint32, arg u
 		}
 		p.mu.Unlock()
 		return 0, usermem.Put(io, arg, &n)
+	case unix.TIOCSCTTY:
+		return 0, p.tty.acquire(ctx, f, int32(arg))
 	case unix.TIOCGPGRP:
 		return 0, p.tty.getForeground(ctx, io, arg, isMaster)
 	case unix.TIOCSPGRP:
@@ -172,8 +174,8 @@ func (p *pair) ioctl(ctx kctx.Ctx, f *vfs.File, io usermem.IO, cmd uint32, arg u
 		if _, err := io.CopyIn(arg, c[:]); err != nil {
 			return 0, errno.EFAULT
 		}
-		if !ctx.Creds().Capable(capSysAdmin) {
-			return 0, errno.EIO // dev.tty.legacy_tiocsti = 0
+		if !p.tty.controls(ctx) && !ctx.Creds().Capable(capSysAdmin) {
+			return 0, errno.EPERM
 		}
 		p.mu.Lock()
 		p.line.Receive(c[:])

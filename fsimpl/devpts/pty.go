@@ -447,8 +447,6 @@ func (s *slave) Ioctl(ctx kctx.Ctx, f *vfs.File, io usermem.IO, cmd uint32, arg 
 	}
 	p := s.p
 	switch cmd {
-	case unix.TIOCSCTTY:
-		return 0, p.tty.acquire(ctx, f, int32(arg))
 	case unix.TIOCNOTTY:
 		return 0, p.tty.leave(ctx)
 	case unix.TIOCINQ:

@@ -76,6 +76,12 @@ func (t *TTY) acquire(ctx kctx.Ctx, f *vfs.File, arg int32) error {
 	return task.SetTTY(t, arg == 1, f.Flags()&unix.O_ACCMODE != unix.O_WRONLY)
 }
 
+// controls says whether the terminal is the caller's controlling one.
+func (t *TTY) controls(ctx kctx.Ctx) bool {
+	task, ok := ctx.(*kernel.Task)
+	return ok && task.TTY() == kernel.TTY(t)
+}
+
 // leave is TIOCNOTTY.
 func (t *TTY) leave(ctx kctx.Ctx) error {
 	task, ok := ctx.(*kernel.Task)

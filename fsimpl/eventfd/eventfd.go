@@ -108,6 +108,12 @@ func (e *File) Ready(mask wait.Events) wait.Events {
 	return r & mask
 }
 
+// Seek implements vfs.FileOps: accepted, and without a meaning.
+func (e *File) Seek(ctx kctx.Ctx, f *vfs.File, off int64, whence int) (int64, error) { return 0, nil }
+
+// NotPositional implements vfs.NotPositional.
+func (e *File) NotPositional() {}
+
 // WaitQueue implements vfs.FileOps.
 func (e *File) WaitQueue() *wait.Queue { return &e.queue }
 

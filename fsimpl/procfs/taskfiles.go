@@ -166,7 +166,8 @@ func ioCounters(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
 	if v.process {
 		r = v.t.ThreadGroup().Resources()
 	}
-	fmt.Fprintf(w, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: %d\nwrite_bytes: %d\ncancelled_write_bytes: 0\n", r.InBlock*512, r.OutBlock*512)
+	rchar, wchar, syscr, syscw := v.t.ThreadGroup().IO()
+	fmt.Fprintf(w, "rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d\nread_bytes: %d\nwrite_bytes: %d\ncancelled_write_bytes: 0\n", rchar, wchar, syscr, syscw, r.InBlock*512, r.OutBlock*512)
 	return nil
 }
 

@@ -129,6 +129,12 @@ func (s *File) Ready(mask wait.Events) wait.Events {
 	return 0
 }
 
+// Seek implements vfs.FileOps: accepted, and without a meaning.
+func (s *File) Seek(ctx kctx.Ctx, f *vfs.File, off int64, whence int) (int64, error) { return 0, nil }
+
+// NotPositional implements vfs.NotPositional.
+func (s *File) NotPositional() {}
+
 // WaitQueue implements vfs.FileOps.
 func (s *File) WaitQueue() *wait.Queue { return &s.queue }
 

@@ -247,6 +247,12 @@ func (t *File) Ready(mask wait.Events) wait.Events {
 	return 0
 }
 
+// Seek implements vfs.FileOps: accepted, and without a meaning.
+func (t *File) Seek(ctx kctx.Ctx, f *vfs.File, off int64, whence int) (int64, error) { return 0, nil }
+
+// NotPositional implements vfs.NotPositional.
+func (t *File) NotPositional() {}
+
 // WaitQueue implements vfs.FileOps.
 func (t *File) WaitQueue() *wait.Queue { return &t.queue }
 

@@ -1,5 +1,7 @@
 package kernel
 
+import "sync/atomic"
+
 // What /proc shows of a task and no system call asks for.
 
 // ExitInfo returns the signal the parent gets at the end of t's process (-1
@@ -50,3 +52,26 @@ func (tg *ThreadGroup) Cgroup() Cgroup {
 
 // SetCgroup moves the process.
 func (tg *ThreadGroup) SetCgroup(g Cgroup) { tg.cgroup.Store(cgroupBox{g}) }
+
+// ioCounts are the counters of /proc/pid/io, of the whole process.
+type ioCounts struct {
+	rchar, wchar, syscr, syscw atomic.Int64
+}
+
+// CountIO counts a call of the read or write family that moved n bytes.
+func (t *Task) CountIO(write bool, n int64) {
+	c := &t.tg.io
+	if write {
+		c.syscw.Add(1)
+		c.wchar.Add(max(n, 0))
+		return
+	}
+	c.syscr.Add(1)
+	c.rchar.Add(max(n, 0))
+}
+
+// IO returns what CountIO counted: bytes read and written, calls of each kind.
+func (tg *ThreadGroup) IO() (rchar, wchar, syscr, syscw int64) {
+	c := &tg.io
+	return c.rchar.Load(), c.wchar.Load(), c.syscr.Load(), c.syscw.Load()
+}

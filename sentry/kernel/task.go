@@ -190,6 +190,7 @@ type ThreadGroup struct {
 	timers timerSet
 
 	cgroup atomic.Value // Cgroup, once it was moved
+	io     ioCounts
 }
 
 // SignalHandlers are the actions of a process, or of several with

@@ -44,6 +44,7 @@ func sized(n uint64) (uint64, error) {
 
 // wrote finishes a write: a broken pipe also sends SIGPIPE.
 func wrote(t *kernel.Task, n int64, err error) (uint64, error) {
+	t.CountIO(true, n)
 	if err != nil {
 		if err == errno.EPIPE {
 			t.SendSignal(signal.Kernel(int32(unix.SIGPIPE)))
@@ -64,6 +65,7 @@ func sysRead(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err == nil {
 		m, err = f.Read(t, t.Buf(a.Ptr(1), n))
 	}
+	t.CountIO(false, m)
 	f.DecRef(t)
 	return uint64(m), err
 }
@@ -97,6 +99,7 @@ func sysPread(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err == nil {
 		m, err = f.Pread(t, t.Buf(a.Ptr(1), n), a.Int64(3))
 	}
+	t.CountIO(false, m)
 	f.DecRef(t)
 	return uint64(m), err
 }
@@ -162,6 +165,7 @@ func vectored(t *kernel.Task, a *arch.Args, off int64, write bool, rwf uint32) (
 	if write {
 		return wrote(t, n, err)
 	}
+	t.CountIO(false, n)
 	return uint64(n), err
 }
 
