@@ -362,8 +362,16 @@ func (s *Space) breakCOW(a *area, p *piece, addr uint64) error {
 // cowAround chooses what to copy for a write to addr.
 func (s *Space) cowAround(addr uint64) memmap.Range {
 	n := uint64(cowLeast)
+	// Each copy may be a host mapping of its own, and those are limited
+	// (vm.max_map_count): the more there are, the larger they get.
+	switch k := len(s.pieces.s); {
+	case k > maxPieces/4:
+		n = 2 << 20
+	case k > maxPieces/8:
+		n = cowMost
+	}
 	if c := &s.lastCOW; addr+c.Len() >= c.Start && addr < c.End+c.Len() {
-		n = min(2*c.Len(), cowMost)
+		n = max(n, min(2*c.Len(), cowMost))
 	}
 	s.lastCOW = memmap.Range{Start: addr &^ (n - 1), End: addr&^(n-1) + n}
 	return s.lastCOW

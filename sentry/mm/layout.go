@@ -14,6 +14,8 @@ const (
 	minAddr = 65536
 	// maxAreas is vm.max_map_count.
 	maxAreas = 65530
+	// maxPieces is about how many mappings the host lets a stub have.
+	maxPieces = 65000
 	// stackGap is kept free below a growing stack (stack_guard_gap).
 	stackGap = 256 * pageSize
 

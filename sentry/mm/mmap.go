@@ -156,7 +156,7 @@ func (s *Space) MMap(ctx kctx.Ctx, o MMapOpts) (uint64, error) {
 // checkLimits applies RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK and the number of
 // mappings to a new area, minus what it replaces.
 func (s *Space) checkLimits(ctx kctx.Ctx, a *area) error {
-	if len(s.areas.s)+1 > maxAreas {
+	if len(s.areas.s)+1 > maxAreas || len(s.pieces.s) > maxPieces {
 		return errno.ENOMEM
 	}
 	var oldSize, oldData, oldLocked uint64

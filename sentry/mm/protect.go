@@ -21,7 +21,7 @@ func (s *Space) cutAreas(r memmap.Range) (i, j int) {
 // mayCut says whether splitting at both ends of r keeps the number of areas
 // within bounds.
 func (s *Space) mayCut(r memmap.Range) error {
-	if len(s.areas.s)+2 > maxAreas {
+	if len(s.areas.s)+2 > maxAreas || len(s.pieces.s) > maxPieces {
 		return errno.ENOMEM
 	}
 	return nil
