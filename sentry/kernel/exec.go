@@ -171,6 +171,7 @@ func (t *Task) Exec(a ExecArgs) error {
 		space.DecUsers(t)
 		return errno.EAGAIN
 	}
+	oldTID := t.TID()
 	if err := t.deThread(); err != nil {
 		th.Release()
 		space.DecUsers(t)
@@ -251,10 +252,8 @@ func (t *Task) Exec(a ExecArgs) error {
 	name := baseName(a.Path)
 	t.SetName(name)
 
-	fl := t.regs.Eflags
 	t.regs = newRegs(img)
-	_ = fl
-	t.traceExec()
+	t.traceExec(oldTID)
 	if klog.On(klog.Debug) {
 		klog.Debugf("task %d: exec %q", t.ThreadID(), a.Path)
 	}

@@ -257,8 +257,10 @@ func (t *Task) exitNotify(status uint32, peak int64) {
 		tg.sigMu.Unlock()
 		k.groupDiedLocked(tg, &after)
 	}
-	if t.traced.Load() {
-		k.notifyTracerExitLocked(t, &after)
+	if t.traced.Load() && t.trace.tracer != nil {
+		if t != tg.leader {
+			k.notifyTracerExitLocked(t, &after)
+		}
 	} else if t != tg.leader {
 		k.forgetTaskLocked(t)
 	}
@@ -454,7 +456,8 @@ func (k *Kernel) notifyParentLocked(tg *ThreadGroup, after *afterUnlock) {
 	}
 	parent := tg.parent
 	if tg.leader.traced.Load() && tg.leader.trace.tracer != nil && tg.leader.trace.tracer.tg != parent {
-		// The tracer sees it first; release gives it back.
+		// The tracer sees it first and gives it back (releaseTraceeLocked).
+		k.notifyTracerExitLocked(tg.leader, after)
 		return
 	}
 	if parent == nil || parent.live == 0 {

@@ -30,6 +30,7 @@ const (
 	sysTraceCalls = 1 << iota // ptrace stops at calls
 	sysSeccomp
 	sysTraceEmu // PTRACE_SYSEMU
+	sysStep     // PTRACE_SINGLESTEP over a call
 )
 
 // monotonic is the host's CLOCK_MONOTONIC in nanoseconds.
@@ -41,9 +42,6 @@ func monotonic() int64
 func (t *Task) run() {
 	defer t.recover()
 	t.cpu.start(t.k)
-	if t.work.Load()&workTrace != 0 {
-		t.traceFirstStop()
-	}
 	for {
 		if t.work.Load() != 0 {
 			if !t.doWork() {
@@ -140,6 +138,7 @@ func (t *Task) slowSyscall() {
 	if w&(sysTraceCalls|sysTraceEmu) != 0 {
 		t.traceSyscallStop(true)
 		if w&sysTraceEmu != 0 {
+			t.traceStepSyscall()
 			return
 		}
 		if t.work.Load()&workSignal != 0 && t.dying() {
@@ -158,7 +157,7 @@ func (t *Task) slowSyscall() {
 		}
 		nr, args = t.regs.OrigRax, t.regs.SyscallArgs()
 	}
-	if int64(nr) >= 0 || nr>>32 != 0 {
+	if int32(nr) != -1 {
 		log := t.k.trace.Load()
 		if log {
 			t.k.args.Tracer.Enter(t, nr, args)
@@ -175,6 +174,7 @@ func (t *Task) slowSyscall() {
 	if t.sysWork.Load()&sysTraceCalls != 0 {
 		t.traceSyscallStop(false)
 	}
+	t.traceStepSyscall()
 }
 
 // doEvent handles everything but calls and interruptions.

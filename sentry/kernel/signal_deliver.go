@@ -331,8 +331,12 @@ func (tg *ThreadGroup) continueLocked() {
 	s.sig, s.waiting, s.done, s.reportStop = 0, 0, false, false
 	for _, x := range tg.threads() {
 		x.stopPending = false
-		if x.stopped {
-			x.stopped = false
+		x.stopped = false
+		if x.trace.listening {
+			// PTRACE_LISTEN: the end of the stop is a new trap.
+			x.trace.listening, x.trace.stopped = false, false
+			x.trace.trapStop = true
+			x.kick(workTrace)
 		}
 		x.kick(workSignal)
 	}
@@ -378,9 +382,17 @@ func (t *Task) groupStop() {
 	for {
 		tg.sigMu.Lock()
 		on := t.stopped && !t.killed
+		retrap := t.retrap
+		t.retrap = false
 		tg.sigMu.Unlock()
 		if !on {
 			break
+		}
+		if retrap && t.traced.Load() {
+			t.cpu.start(t.k)
+			t.traceGroupStop(sig)
+			t.cpu.pause(t.k)
+			continue
 		}
 		<-t.wakeC
 	}

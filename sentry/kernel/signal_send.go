@@ -244,6 +244,9 @@ func (tg *ThreadGroup) groupExitLocked(status uint32) {
 		tg.exitStatus = status
 	}
 	tg.stop.abort()
+	if status == uint32(sigKILL) {
+		tg.killedHard = true
+	}
 	for _, x := range tg.threads() {
 		if !x.killed {
 			x.killed = true

@@ -89,6 +89,7 @@ type Task struct {
 	killed      bool
 	exiting     bool
 	dead        bool // goroutine gone
+	retrap      bool // attached while stopped: tell the tracer
 	pdeathsig   int32
 
 	// Under TaskSet.mu.
@@ -175,6 +176,7 @@ type ThreadGroup struct {
 	exiting     bool
 	exitStatus  uint32 // wait status of exit_group
 	stop        stopState
+	killedHard  bool // by SIGKILL: not even PTRACE_EVENT_EXIT waits
 	unkillable  bool // init of a PID namespace
 	execing     *Task
 	signalfdQ   wait.Queue // notified at every new signal (signalfd)

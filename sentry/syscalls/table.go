@@ -55,6 +55,7 @@ var families = [][]Row{
 	miscRows,
 	prctlRows,
 	seccompRows,
+	ptraceRows,
 	sysvRows,
 	socketRows,
 	anonRows,
