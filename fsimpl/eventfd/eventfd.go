@@ -94,16 +94,17 @@ func (e *File) Add(v uint64) error {
 	return nil
 }
 
-// Ready implements vfs.FileOps.
+// Ready implements vfs.FileOps. Linux's eventfd, timerfd and signalfd give no
+// RDNORM and WRNORM.
 func (e *File) Ready(mask wait.Events) wait.Events {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var r wait.Events
 	if e.count > 0 {
-		r |= wait.In | wait.RdNorm
+		r |= wait.In
 	}
 	if e.count < math.MaxUint64-1 {
-		r |= wait.Out | wait.WrNorm
+		r |= wait.Out
 	}
 	return r & mask
 }

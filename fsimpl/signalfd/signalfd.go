@@ -124,7 +124,7 @@ func record(i *signal.Info) unix.SignalfdSiginfo {
 // Ready implements vfs.FileOps.
 func (s *File) Ready(mask wait.Events) wait.Events {
 	if t := s.task.Load(); t != nil && t.HasPending(signal.Set(s.mask.Load())) {
-		return mask & (wait.In | wait.RdNorm)
+		return mask & wait.In
 	}
 	return 0
 }

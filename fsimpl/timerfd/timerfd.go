@@ -242,7 +242,7 @@ func (t *File) Ready(mask wait.Events) wait.Events {
 	defer t.mu.Unlock()
 	t.expireLocked(read(t.hostClock()))
 	if t.ticks > 0 || t.jumpedLocked() {
-		return (wait.In | wait.RdNorm) & mask
+		return wait.In & mask
 	}
 	return 0
 }
