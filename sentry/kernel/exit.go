@@ -285,6 +285,7 @@ func (t *Task) exitNotify(status uint32, peak int64) {
 // forgetTaskLocked removes a dead thread that nobody waits for.
 func (k *Kernel) forgetTaskLocked(t *Task) {
 	tg := t.tg
+	k.untraceLocked(t)
 	t.exitState = exitReaped
 	t.state.Store(stateDead)
 	p := t.pid.Load()
