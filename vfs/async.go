@@ -104,8 +104,13 @@ func (f *File) setAsync(fd int32, on bool) {
 		a.fd = fd
 		a.entry = &wait.Entry{Mask: wait.In | wait.Out | wait.Pri | wait.RdHup}
 		a.entry.Callback = func(ev wait.Events) {
-			// Under the queue's lock: the signal goes out by itself.
-			go a.send(ev)
+			// Under the queue's lock, which sending to a process allows; a
+			// process group needs the process tree.
+			if a.toGroup() {
+				go a.send(ev)
+			} else {
+				a.send(ev)
+			}
 		}
 	}
 	e := a.entry
@@ -116,6 +121,12 @@ func (f *File) setAsync(fd int32, on bool) {
 	if e != nil {
 		q.Add(e)
 	}
+}
+
+func (a *asyncIO) toGroup() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.owner.Type == OwnerPGRP
 }
 
 func (a *asyncIO) send(ev wait.Events) {

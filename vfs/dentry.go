@@ -322,8 +322,9 @@ func (c *dcache) kill(d *Dentry) *Dentry {
 	d.sb.lruRemove(d)
 	c.mu.Unlock()
 	if d.inode != nil {
-		inodeGone(d)
-		d.inode.Release()
+		if !inodeGone(d) {
+			d.inode.Release()
+		}
 	}
 	if parent == nil {
 		d.sb.release()

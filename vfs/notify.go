@@ -59,7 +59,11 @@ func (s *System) tell(i Inode, mask, cookie uint32, name string, unlinked bool) 
 			s.dropLocked(st, m)
 		}
 	}
+	settle := st.kept > 0 && len(st.marks) == 0
 	st.mu.Unlock()
+	if settle {
+		st.settle(i)
+	}
 }
 
 // dropLocked ends a mark. Precondition: st.mu.
@@ -184,33 +188,60 @@ func (s *System) moved(from, to, d *Dentry, oldName, newName string) {
 }
 
 // inodeGone is called when a dentry dies; if its inode goes with it the
-// watches end.
-func inodeGone(d *Dentry) {
+// watches end. If not, they keep the inode: the dentry's count of it passes to
+// them, and the caller must not release it.
+func inodeGone(d *Dentry) (keep bool) {
 	s := d.sb.sys
 	if s.notify.active.Load() == 0 {
-		return
+		return false
 	}
 	st := s.watched(d.inode)
 	if st == nil {
-		return
+		return false
 	}
 	ev := uint32(unix.IN_DELETE_SELF)
 	if !d.Removed() {
 		if !d.sb.dying.Load() {
-			return
+			return st.keep()
 		}
 		ev = unix.IN_UNMOUNT
 	} else if a, err := d.inode.Stat(kernelCtx); err == nil && a.Nlink > 0 && !d.IsDir() {
-		return
+		return st.keep()
 	}
 	st.mu.Lock()
-	defer st.mu.Unlock()
 	for len(st.marks) > 0 {
 		m := st.marks[0]
 		if ev == unix.IN_UNMOUNT || m.mask&ev != 0 {
 			m.in.push(m.wd, ev, 0, "")
 		}
 		s.dropLocked(st, m)
+	}
+	st.mu.Unlock()
+	st.settle(d.inode)
+	return false
+}
+
+// keep takes over a count of the inode if there are marks.
+func (st *inodeState) keep() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(st.marks) == 0 {
+		return false
+	}
+	st.kept++
+	return true
+}
+
+// settle gives kept counts back once there is no mark.
+func (st *inodeState) settle(i Inode) {
+	st.mu.Lock()
+	n := 0
+	if len(st.marks) == 0 {
+		n, st.kept = st.kept, 0
+	}
+	st.mu.Unlock()
+	for ; n > 0; n-- {
+		i.Release()
 	}
 }
 
@@ -265,4 +296,5 @@ func (in *Inotify) remove(m *mark) {
 	st.mu.Lock()
 	in.sys.dropLocked(st, m)
 	st.mu.Unlock()
+	st.settle(m.inode)
 }

@@ -67,17 +67,18 @@ func (s *System) MknodAt(ctx kctx.Ctx, op Op, mode uint32, dev Dev) error {
 	switch mode & typeMask {
 	case 0, unix.S_IFREG, unix.S_IFIFO, unix.S_IFSOCK:
 	case unix.S_IFCHR, unix.S_IFBLK:
-		// A whiteout is no device (linux: fs/namei.c vfs_mknod).
-		if !(mode&typeMask == unix.S_IFCHR && dev == Dev{}) && !ctx.Creds().HasCap(creds.CapMknod, rootNS(ctx.Creds().UserNS)) {
-			return errno.EPERM
-		}
 	case unix.S_IFDIR:
 		return errno.EPERM
 	default:
 		return errno.EINVAL
 	}
 	return s.newName(ctx, &op, false, func(dir Inode, _ *Mount, name string) (Inode, error) {
-		if k := mode & typeMask; k == 0 || k == unix.S_IFREG {
+		k := mode & typeMask
+		// A whiteout is no device (linux: fs/namei.c vfs_mknod).
+		if (k == unix.S_IFCHR && dev != Dev{} || k == unix.S_IFBLK) && !ctx.Creds().HasCap(creds.CapMknod, rootNS(ctx.Creds().UserNS)) {
+			return nil, errno.EPERM
+		}
+		if k == 0 || k == unix.S_IFREG {
 			return dir.Create(ctx, name, mode&0o7777)
 		}
 		return dir.Mknod(ctx, name, mode, dev)
