@@ -136,6 +136,9 @@ type Inode struct {
 	Alive func() bool
 	// Dyn are the dynamic entries of a directory.
 	Dyn Dynamic
+	// Fill adds the static entries of a directory when it is first looked
+	// into.
+	Fill func(i *Inode)
 	// MkdirFn and RmdirFn make directories writable (cgroup2).
 	MkdirFn func(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error)
 	RmdirFn func(ctx kctx.Ctx, name string, child vfs.Inode) error
@@ -143,13 +146,14 @@ type Inode struct {
 	CreateFn func(ctx kctx.Ctx, name string, mode uint32) (vfs.Inode, error)
 	UnlinkFn func(ctx kctx.Ctx, name string, child vfs.Inode) error
 
-	mu    sync.Mutex
-	kids  map[string]vfs.Inode
-	names []string
-	uid   creds.KUID
-	gid   creds.KGID
-	perm  uint32 // replaces the permission bits of Mode if set
-	times *[3]unix.Timespec
+	filled sync.Once
+	mu     sync.Mutex
+	kids   map[string]vfs.Inode
+	names  []string
+	uid    creds.KUID
+	gid    creds.KGID
+	perm   uint32 // replaces the permission bits of Mode if set
+	times  *[3]unix.Timespec
 }
 
 // Any is implemented by *Inode and all that embed it.
@@ -216,6 +220,12 @@ func (i *Inode) Remove(name string) {
 			i.names = append(i.names[:k:k], i.names[k+1:]...)
 			break
 		}
+	}
+}
+
+func (i *Inode) fill() {
+	if i.Fill != nil {
+		i.filled.Do(func() { i.Fill(i) })
 	}
 }
 
@@ -349,6 +359,7 @@ func (i *Inode) Lookup(ctx kctx.Ctx, name string) (vfs.Inode, error) {
 	if !i.isDir() {
 		return nil, errno.ENOTDIR
 	}
+	i.fill()
 	if c := i.Child(name); c != nil {
 		return c, nil
 	}
@@ -663,6 +674,7 @@ func (d *dirFile) Readdir(ctx kctx.Ctx, f *vfs.File, pos int64, emit func(vfs.Di
 		pos = 2
 	}
 	if pos < dynBase {
+		i.fill()
 		i.mu.Lock()
 		names := i.names
 		kids := make([]vfs.Inode, len(names))

@@ -47,11 +47,10 @@ func mapLine(ctx kctx.Ctx, w *bytes.Buffer, a *mm.VMA) {
 	}
 	fmt.Fprintf(w, "%08x-%08x %s %08x %02x:%02x %d ", a.Start, a.End, perms(a), a.Offset, a.ID.DevMajor, a.ID.DevMinor, a.ID.Ino)
 	name := a.Name
-	if f, ok := a.File.(*vfs.File); ok {
+	if isFile {
 		name = pathName(ctx, f.Path())
-	}
-	if isFile && name == "" {
-		name = pathName(ctx, f.Path())
+	} else if name == "" {
+		name = a.ID.Path
 	}
 	if name != "" {
 		for w.Len()-start < 73 {

@@ -69,6 +69,11 @@ var replaces = map[string]bool{"netstat": true, "snmp": true, "sockstat": true, 
 
 // netDir is /proc/pid/net: the network as the task's namespace sees it.
 func netDir(v *view, i *kernfs.Inode) vfs.Inode {
+	i.Fill = v.fillNet
+	return i
+}
+
+func (v *view) fillNet(i *kernfs.Inode) {
 	for name, head := range headings {
 		f := &kernfs.Inode{FS: v.p.FS, Ino: v.p.NextIno(), Mode: reg | 0o444, Alive: v.alive}
 		f.Show = func(ctx kctx.Ctx, w *bytes.Buffer) error {
@@ -91,6 +96,4 @@ func netDir(v *view, i *kernfs.Inode) vfs.Inode {
 	}
 	i.Add("stat", v.p.NewDir(0o555))
 	i.Add("netfilter", v.p.NewDir(0o555))
-	i.Owner = nil
-	return i
 }

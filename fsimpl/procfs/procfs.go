@@ -127,7 +127,9 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 	})
 	if !p.pidOnly {
 		p.addRoot(root)
-		p.addSys(root)
+		sys := p.NewDir(0o555)
+		sys.Fill = p.addSys
+		root.Add("sys", sys)
 	}
 	return p, nil
 }

@@ -47,7 +47,6 @@ func (p *fs) addRoot(root *kernfs.Inode) {
 		"consoles":    "",
 		"execdomains": "0-0\tLinux           \t[kernel]\n",
 		"crypto":      "",
-		"fb":          "",
 		"dma":         " 4: cascade\n",
 		"iomem":       "00000000-00000fff : Reserved\n",
 		"ioports":     "0000-0000 : Reserved\n",
@@ -56,11 +55,11 @@ func (p *fs) addRoot(root *kernfs.Inode) {
 		"cgroups":     "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t1\t1\ncpu\t0\t1\t1\nio\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n",
 		"tty/drivers": "/dev/tty             /dev/tty        5       0 system:/dev/tty\n/dev/console         /dev/console    5       1 system:console\n/dev/ptmx            /dev/ptmx       5       2 system\npty_slave            /dev/pts      136 0-1048575 pty:slave\npty_master           /dev/ptm      128 0-1048575 pty:master\n",
 		"tty/ldiscs":  "n_tty       0\n",
-		"timer_list":  "Timer List Version: v0.9\n",
 	} {
 		p.fixed(root, name, s)
 	}
 	root.AddPath("slabinfo", p.rootOnly("slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n"))
+	root.AddPath("timer_list", p.rootOnly("Timer List Version: v0.9\n"))
 	root.AddPath("vmallocinfo", p.rootOnly(""))
 	root.AddPath("pagetypeinfo", p.rootOnly(""))
 	root.Add("key-users", p.NewFile(0o444, func(ctx kctx.Ctx, w *bytes.Buffer) error {

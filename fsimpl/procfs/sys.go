@@ -79,11 +79,15 @@ func SetSysctl(k *kernel.Kernel, name, val string) error {
 		k.RootUTS().SetDomain(val)
 		return nil
 	}
-	def, ok := writable[path]
-	if !ok {
-		return errno.ENOENT
+	if def, ok := writable[path]; ok {
+		return knobFor(path, def.val, def.min, def.max).set(val)
 	}
-	return knobFor(path, def.val, def.min, def.max).set(val)
+	for _, e := range kept {
+		if e[0] == path {
+			return knobFor(path, e[1], 0, 0).set(val)
+		}
+	}
+	return errno.ENOENT
 }
 
 type setting struct {
@@ -283,9 +287,6 @@ var readonly = map[string]string{
 	"kernel/arch":                               "x86_64",
 	"kernel/cap_last_cap":                       strconv.Itoa(int(creds.CapLast)),
 	"kernel/ngroups_max":                        "65536",
-	"kernel/overflowuid":                        "65534",
-	"kernel/overflowgid":                        "65534",
-	"kernel/tainted":                            "0",
 	"kernel/random/poolsize":                    "256",
 	"kernel/random/entropy_avail":               "256",
 	"kernel/random/write_wakeup_threshold":      "256",
@@ -295,42 +296,14 @@ var readonly = map[string]string{
 	"kernel/bootloader_type":                    "0",
 	"kernel/bootloader_version":                 "0",
 	"kernel/pty/nr":                             "0",
-	"kernel/auto_msgmni":                        "0",
 	"fs/aio-nr":                                 "0",
 	"fs/dentry-state":                           "1024\t512\t45\t0\t0\t0",
 	"fs/inode-nr":                               "1024\t512",
 	"fs/inode-state":                            "1024\t512\t0\t0\t0\t0\t0",
-	"fs/overflowuid":                            "65534",
-	"fs/overflowgid":                            "65534",
 	"net/core/netdev_rss_key":                   "00:00:00:00",
 	"net/ipv4/tcp_available_congestion_control": "reno cubic",
-	"net/ipv4/tcp_allowed_congestion_control":   "reno cubic",
 	"net/ipv4/tcp_available_ulp":                "",
 	"fs/binfmt_misc/status":                     "disabled",
-	"vm/nr_hugepages_mempolicy":                 "0",
-	"vm/numa_zonelist_order":                    "Node",
-	"kernel/perf_event_max_sample_rate":         "100000",
-	"kernel/perf_event_mlock_kb":                "516",
-	"kernel/sched_domain/.keep":                 "",
-	"net/ipv4/neigh/default/gc_thresh1":         "128",
-	"net/ipv4/neigh/default/gc_thresh2":         "512",
-	"net/ipv4/neigh/default/gc_thresh3":         "1024",
-	"net/ipv6/conf/all/disable_ipv6":            "0",
-	"net/ipv6/conf/default/disable_ipv6":        "0",
-	"net/ipv6/conf/lo/disable_ipv6":             "0",
-	"net/ipv6/conf/all/forwarding":              "0",
-	"net/ipv6/conf/default/forwarding":          "0",
-	"net/ipv4/conf/all/rp_filter":               "0",
-	"net/ipv4/conf/default/rp_filter":           "0",
-	"net/ipv4/conf/lo/rp_filter":                "0",
-	"net/ipv4/conf/all/forwarding":              "0",
-	"net/ipv4/conf/default/forwarding":          "0",
-	"net/ipv4/conf/all/accept_redirects":        "0",
-	"net/ipv4/conf/all/send_redirects":          "1",
-	"net/ipv4/conf/all/accept_source_route":     "0",
-	"net/ipv4/conf/all/arp_ignore":              "0",
-	"net/ipv4/conf/all/arp_announce":            "0",
-	"net/ipv4/conf/all/route_localnet":          "0",
 }
 
 // bootID is /proc/sys/kernel/random/boot_id: one for the life of the sandbox.
@@ -343,6 +316,12 @@ func uuid() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
+// modes are those of files that are not 0444 or 0644.
+var modes = map[string]uint32{
+	"kernel/ns_last_pid": 0o666, "vm/drop_caches": 0o200, "vm/compact_memory": 0o200, "vm/mmap_rnd_bits": 0o600,
+	"vm/mmap_rnd_compat_bits": 0o600,
+}
+
 // sysFile is a sysctl file: who may write follows CAP_SYS_ADMIN, not only the
 // mode, when the value is global.
 func (p *fs) sysFile(root *kernfs.Inode, path string, show func(ctx kctx.Ctx) string, store func(ctx kctx.Ctx, s string) error) {
@@ -350,23 +329,25 @@ func (p *fs) sysFile(root *kernfs.Inode, path string, show func(ctx kctx.Ctx) st
 	if store != nil {
 		perm = 0o644
 	}
-	root.AddPath("sys/"+path, p.NewFile(perm, func(ctx kctx.Ctx, w *bytes.Buffer) error {
+	if m, ok := modes[path]; ok {
+		perm = m
+	}
+	root.AddPath(path, p.NewFile(perm, func(ctx kctx.Ctx, w *bytes.Buffer) error {
 		w.WriteString(show(ctx))
 		w.WriteByte('\n')
 		return nil
 	}, store))
 }
 
-// addSys adds /proc/sys.
+// addSys adds the files of /proc/sys.
 func (p *fs) addSys(root *kernfs.Inode) {
 	for path, s := range readonly {
-		if strings.HasSuffix(path, "/.keep") {
-			root.AddPath("sys/"+path, p.NewDir(0o555))
-			continue
-		}
 		p.sysFile(root, path, func(kctx.Ctx) string { return s }, nil)
 	}
-	for path, d := range writable {
+	for _, e := range shown {
+		p.sysFile(root, e[0], func(kctx.Ctx) string { return e[1] }, nil)
+	}
+	keep := func(path string, d setting) {
 		k := knobFor(path, d.val, d.min, d.max)
 		p.sysFile(root, path, func(kctx.Ctx) string { return k.get() }, func(ctx kctx.Ctx, s string) error {
 			if !ctx.Creds().HasCap(creds.CapSysAdmin, p.k.RootUserNS()) {
@@ -374,6 +355,12 @@ func (p *fs) addSys(root *kernfs.Inode) {
 			}
 			return k.set(s)
 		})
+	}
+	for path, d := range writable {
+		keep(path, d)
+	}
+	for _, e := range kept {
+		keep(e[0], setting{val: e[1]})
 	}
 	p.sysFile(root, "kernel/random/boot_id", func(kctx.Ctx) string { return bootID() }, nil)
 	p.sysFile(root, "kernel/random/uuid", func(kctx.Ctx) string { return uuid() }, nil)

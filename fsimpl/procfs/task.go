@@ -71,7 +71,6 @@ func init() {
 		{name: "cmdline", where: both, mode: reg | 0o444, show: cmdline},
 		{name: "comm", where: both, mode: reg | 0o644, show: comm, store: setComm},
 		{name: "coredump_filter", where: inProcess, mode: reg | 0o644, show: text("00000033\n"), store: ignore},
-		{name: "cpu_resctrl_groups", where: both, mode: reg | 0o444, show: text("res:\nmon:\n")},
 		{name: "cpuset", where: both, mode: reg | 0o444, show: text("/\n")},
 		{name: "cwd", where: both, mode: lnk | 0o777, make: cwdLink},
 		{name: "environ", where: both, mode: reg | 0o400, show: environ, private: true},
@@ -421,6 +420,12 @@ func (v *view) withMM(ctx kctx.Ctx, fn func(s *mm.Space) error) error {
 
 // nsDir is /proc/pid/ns.
 func nsDir(v *view, i *kernfs.Inode) vfs.Inode {
+	i.Owner = v.ids
+	i.Fill = v.fillNS
+	return i
+}
+
+func (v *view) fillNS(i *kernfs.Inode) {
 	for _, n := range []struct {
 		name string
 		get  func(t *kernel.Task) any
@@ -446,20 +451,25 @@ func nsDir(v *view, i *kernfs.Inode) vfs.Inode {
 		})
 		i.Add(n.name, link)
 	}
-	i.Owner = v.ids
-	return i
 }
 
 // attrDir is /proc/pid/attr without a security module.
 func attrDir(v *view, i *kernfs.Inode) vfs.Inode {
+	i.Owner = v.ids
+	i.Fill = v.fillAttr
+	return i
+}
+
+func (v *view) fillAttr(i *kernfs.Inode) {
 	for _, n := range []string{"current", "exec", "fscreate", "keycreate", "prev", "sockcreate"} {
 		f := &kernfs.Inode{FS: v.p.FS, Ino: v.p.NextIno(), Mode: reg | 0o666, Owner: v.owner, Alive: v.alive}
 		f.Show = func(kctx.Ctx, *bytes.Buffer) error { return errno.EINVAL }
 		f.Store = func(kctx.Ctx, string) error { return errno.EINVAL }
+		if n == "prev" {
+			f.Mode, f.Store = reg|0o444, nil
+		}
 		i.Add(n, f)
 	}
-	i.Owner = v.ids
-	return i
 }
 
 func parseInt(s string) (int64, error) {
