@@ -181,17 +181,13 @@ func (i *inode) remove(ctx kctx.Ctx, name string, c *inode) error {
 	if err := i.copyUp(ctx, -1); err != nil {
 		return err
 	}
-	below := len(c.lower) > 0
-	if !below {
-		var err error
-		if below, err = i.lowerHas(ctx, name); err != nil {
-			return err
-		}
+	below, err := i.lowerHas(ctx, name)
+	if err != nil {
+		return err
 	}
 	c.copyMu.Lock() // no copy-up between the removal and the whiteout
 	defer c.copyMu.Unlock()
 	if u := c.up(); u != nil {
-		var err error
 		if c.isDir() {
 			err = i.up().Rmdir(ctx, name, u)
 		} else {
