@@ -34,3 +34,11 @@ func unmap(b []byte) {
 func slice(p *byte, at, n uint64) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(p), at)), n)
 }
+
+// mincore fills vec with a byte for each page of b.
+func mincore(b, vec []byte) error {
+	if _, _, e := unix.RawSyscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(unsafe.Pointer(unsafe.SliceData(vec)))); e != 0 {
+		return e
+	}
+	return nil
+}

@@ -354,20 +354,37 @@ func (m *Memory) Usage() uint64 {
 }
 
 // Touched returns the parts of r that hold pages; the rest reads as zeroes.
+//
+// SEEK_DATA skips holes quickly, but SEEK_HOLE would look at every page up to
+// the next hole, far beyond r. mincore(2) is bounded; what it does not see
+// (a page that is swapped out) the next SEEK_DATA finds.
 func (m *Memory) Touched(r memmap.Range) []memmap.Range {
 	var out []memmap.Range
+	var vec [256]byte
+	step := uint64(16)
 	for off := r.Start; off < r.End; {
-		d, err := unix.Seek(m.ro, int64(off), unix.SEEK_DATA)
-		if err != nil || uint64(d) >= r.End {
+		d := m.NextTouched(memmap.Range{Start: off, End: r.End})
+		if d >= r.End {
 			break
 		}
-		h, err := unix.Seek(m.ro, d, unix.SEEK_HOLE)
-		if err != nil {
-			h = int64(r.End)
+		end := d + pageSize
+		if b, err := m.Bytes(d, min(r.End-d, step*pageSize), false); err == nil && mincore(b, vec[:]) == nil {
+			n := uint64(1)
+			for n < uint64(len(b))/pageSize && vec[n]&1 != 0 {
+				n++
+			}
+			if end = d + n*pageSize; n == step {
+				step = min(2*step, uint64(len(vec)))
+			} else {
+				step = 16
+			}
 		}
-		e := min(uint64(h), r.End)
-		out = append(out, memmap.Range{Start: uint64(d) &^ pageMask, End: roundUp(e)})
-		off = e
+		if k := len(out); k > 0 && out[k-1].End == d {
+			out[k-1].End = end
+		} else {
+			out = append(out, memmap.Range{Start: d, End: end})
+		}
+		off = end
 	}
 	return out
 }
