@@ -1,14 +1,13 @@
 package kernel
 
 import (
-	"unsafe"
-
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/sentry/arch"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/klog"
 	"redoubt.dev/redoubt/sentry/signal"
+	"redoubt.dev/redoubt/sentry/usermem"
 )
 
 // handleSignals acts on everything that workSignal and its kin stand for,
@@ -167,7 +166,7 @@ func (t *Task) runHandler(info *signal.Info, act *signal.Action) {
 	}
 	f := arch.Frame{
 		Signo:    info.Signo,
-		Info:     (*[128]byte)(unsafe.Pointer(info))[:],
+		Info:     usermem.AsBytes(info),
 		Handler:  act.Handler,
 		Restorer: act.Restorer,
 		Mask:     uint64(oldMask),

@@ -2,7 +2,6 @@ package syscalls
 
 import (
 	"encoding/binary"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -58,7 +57,7 @@ const (
 	ptOptions        = 0xff | unix.PTRACE_O_EXITKILL
 	userSize         = 928 // sizeof(struct user)
 	userDebugReg     = 848
-	regsSize         = uint64(unsafe.Sizeof(arch.Regs{}))
+	regsSize         = 27 * 8 // of arch.Regs: struct user_regs_struct
 )
 
 // sysPtrace is ptrace(2).
@@ -236,13 +235,13 @@ func markLegacy(fp []byte) []byte {
 
 func regsBytes(x *kernel.Task) []byte {
 	r := *x.Regs()
-	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&r)), regsSize)...)
+	return append([]byte(nil), usermem.AsBytes(&r)...)
 }
 
 // setRegs validates and stores registers of a tracee.
 func setRegs(t, x *kernel.Task, b []byte) error {
 	var n arch.Regs
-	copy(unsafe.Slice((*byte)(unsafe.Pointer(&n)), regsSize), b)
+	copy(usermem.AsBytes(&n), b)
 	limit := t.Kernel().Platform().MaxAddr()
 	if n.FsBase >= limit || n.GsBase >= limit || n.Cs&3 != 3 || n.Ss&3 != 3 {
 		return errno.EIO
@@ -309,7 +308,7 @@ func ptraceRegset(t, x *kernel.Task, set bool, kind, iovAddr uint64) (uint64, er
 }
 
 // userAddr is the guest address in a struct iovec that was copied in.
-func userAddr(v *unix.Iovec) uint64 { return *(*uint64)(unsafe.Pointer(v)) }
+func userAddr(v *unix.Iovec) uint64 { return binary.LittleEndian.Uint64(usermem.AsBytes(v)) }
 
 func ptracePeekSignals(t, x *kernel.Task, addr, data uint64) (uint64, error) {
 	var arg struct {

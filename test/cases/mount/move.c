@@ -4,6 +4,9 @@
 int main(void) {
 	MUST(unshare(CLONE_NEWNS));
 	MUST(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	MUST(mkdir("w", 0755));
+	MUST(mount("w", "w", "tmpfs", 0, NULL));
+	MUST(chdir("w"));
 	MUST(mkdir("a", 0755));
 	MUST(mkdir("b", 0755));
 	MUST(mount("x", "a", "tmpfs", 0, NULL));
