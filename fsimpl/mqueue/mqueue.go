@@ -120,6 +120,7 @@ type Queue struct {
 		signo int32
 		value uint64
 		ns    *kernel.PIDNamespace
+		tell  func(removed bool) // SIGEV_THREAD
 	}
 }
 
@@ -309,12 +310,20 @@ func (o *file) Flush(ctx kctx.Ctx, f *vfs.File) error {
 	if t, ok := ctx.(*kernel.Task); ok {
 		q := o.q
 		q.mu.Lock()
-		if q.notify.tg == t.ThreadGroup() {
-			q.notify.tg = nil
-		}
+		q.dropNotifyLocked(t.ThreadGroup())
 		q.mu.Unlock()
 	}
 	return nil
+}
+
+// dropNotifyLocked ends the registration of tg. Precondition: q.mu.
+func (q *Queue) dropNotifyLocked(tg *kernel.ThreadGroup) {
+	if n := &q.notify; n.tg == tg {
+		if n.tell != nil {
+			n.tell(true)
+		}
+		n.tg, n.tell, n.how, n.signo = nil, nil, 0, 0
+	}
 }
 
 // Release implements vfs.FileOps.
@@ -359,11 +368,13 @@ func (q *Queue) Send(t *kernel.Task, f *vfs.File, data []byte, prio uint32, dead
 	n := q.notify
 	fire := n.tg != nil && len(q.msgs) == 1 && q.receivers == 0
 	if fire {
-		q.notify.tg, q.notify.how, q.notify.signo = nil, 0, 0
+		q.notify.tg, q.notify.tell, q.notify.how, q.notify.signo = nil, nil, 0, 0
 	}
 	q.mu.Unlock()
 	q.wq.Notify(wait.In | wait.RdNorm)
-	if fire && n.signo != 0 {
+	if fire && n.tell != nil {
+		n.tell(false)
+	} else if fire && n.signo != 0 {
 		info := &signal.Info{Signo: n.signo, Code: signal.SIMesgq}
 		info.SetPID(t.PID().In(n.ns))
 		info.SetUID(uint32(t.Creds().RUID))
@@ -430,16 +441,18 @@ func (q *Queue) wait(t *kernel.Task, f *vfs.File, ev wait.Events, deadline time.
 	}
 }
 
-// Notify is mq_notify(2); how is SIGEV_SIGNAL (0) or SIGEV_NONE (1).
-func (q *Queue) Notify(t *kernel.Task, how, signo int32, value uint64) error {
+// Notify is mq_notify(2); how is SIGEV_SIGNAL (0), SIGEV_NONE (1) or
+// SIGEV_THREAD (2), which calls tell with no lock but q.mu held.
+func (q *Queue) Notify(t *kernel.Task, how, signo int32, value uint64, tell func(removed bool)) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.notify.tg != nil {
 		return errno.EBUSY
 	}
-	if how == 1 {
+	if how != 0 {
 		signo = 0
 	}
+	q.notify.tell = tell
 	q.notify.tg, q.notify.how, q.notify.signo, q.notify.value, q.notify.ns = t.ThreadGroup(), how, signo, value, t.PIDNamespace()
 	return nil
 }
@@ -448,7 +461,5 @@ func (q *Queue) Notify(t *kernel.Task, how, signo int32, value uint64) error {
 func (q *Queue) Unnotify(t *kernel.Task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.notify.tg == t.ThreadGroup() {
-		q.notify.tg = nil
-	}
+	q.dropNotifyLocked(t.ThreadGroup())
 }

@@ -18,8 +18,8 @@ import (
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/kernel"
-	"redoubt.dev/redoubt/sentry/klog"
 	"redoubt.dev/redoubt/sentry/signal"
+	"redoubt.dev/redoubt/sentry/socket"
 	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
@@ -29,7 +29,7 @@ var anonRows = []Row{
 	{241, "mq_unlink", sysMqUnlink, "string", Full, ""},
 	{242, "mq_timedsend", sysMqTimedsend, "fd,buf,size,uint,timespec", Full, ""},
 	{243, "mq_timedreceive", sysMqTimedreceive, "fd,ptr,size,ptr,timespec", Full, ""},
-	{244, "mq_notify", sysMqNotify, "fd,ptr", Partial, "SIGEV_THREAD is refused"},
+	{244, "mq_notify", sysMqNotify, "fd,ptr", Full, ""},
 	{245, "mq_getsetattr", sysMqGetsetattr, "fd,ptr,ptr", Full, ""},
 	{282, "signalfd", sysSignalfd, "fd,sigset,size", Full, ""},
 	{283, "timerfd_create", sysTimerfdCreate, "clockid,hex", Full, ""},
@@ -425,6 +425,7 @@ func sysMqNotify(t *kernel.Task, a arch.Args) (uint64, error) {
 		sigevThread = 2
 	)
 	var ev mqEvent
+	var tell func(removed bool)
 	if a.Ptr(1) != 0 {
 		if err := usermem.Get(t.Mem(), a.Ptr(1), &ev); err != nil {
 			return 0, err
@@ -436,8 +437,10 @@ func sysMqNotify(t *kernel.Task, a arch.Args) (uint64, error) {
 			}
 		case sigevNone:
 		case sigevThread:
-			klog.Stub("mq_notify: SIGEV_THREAD refused")
-			return 0, errno.EOPNOTSUPP
+			var err error
+			if tell, err = mqCookie(t, &ev); err != nil {
+				return 0, err
+			}
 		default:
 			return 0, errno.EINVAL
 		}
@@ -455,7 +458,39 @@ func sysMqNotify(t *kernel.Task, a arch.Args) (uint64, error) {
 		q.Unnotify(t)
 		return 0, nil
 	}
-	return 0, q.Notify(t, ev.Notify, ev.Signo, ev.Value)
+	return 0, q.Notify(t, ev.Notify, ev.Signo, ev.Value, tell)
+}
+
+// mqCookie prepares SIGEV_THREAD: sigev_signo is a netlink socket of libc's,
+// sigev_value the address of a cookie that is sent to it with the event in its
+// last byte (linux: ipc/mqueue.c do_mq_notify).
+func mqCookie(t *kernel.Task, ev *mqEvent) (func(removed bool), error) {
+	const cookieLen, wokenUp, removedEvent = 32, 1, 2
+	var cookie [cookieLen]byte
+	if err := t.CopyIn(ev.Value, cookie[:]); err != nil {
+		return nil, err
+	}
+	f, err := t.File(ev.Signo)
+	if err != nil {
+		return nil, err
+	}
+	defer f.DecRef(t)
+	ops, err := socket.Of(f)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := ops.(interface{ Deliver([]byte) })
+	if !ok {
+		return nil, errno.EINVAL
+	}
+	return func(removed bool) {
+		b := append([]byte(nil), cookie[:]...)
+		b[cookieLen-1] = wokenUp
+		if removed {
+			b[cookieLen-1] = removedEvent
+		}
+		s.Deliver(b)
+	}, nil
 }
 
 // mq_getsetattr(2).
