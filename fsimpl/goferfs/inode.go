@@ -3,6 +3,7 @@ package goferfs
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,8 @@ type inode struct {
 	dirty bool                     // attr may be behind what the descriptors say
 	data  atomic.Pointer[fileData] // set once
 	mark  atomic.Bool              // opening it starts opening what follows
+	// checked is when the server last described it, since epoch.
+	checked atomic.Int64
 	// xattrs are the names, if known.
 	xattrs      []string
 	xattrsKnown bool
@@ -237,7 +240,7 @@ func (i *inode) Stat(ctx kctx.Ctx) (vfs.Stat, error) {
 	if i.dirty || !i.fs.exclusive {
 		if fd := i.anyFDLocked(); fd >= 0 {
 			i.refreshLocked(fd)
-		} else if !i.fs.exclusive || i.dirty {
+		} else if i.dirty || !i.checkedWithin(attrTrust) {
 			i.mu.Unlock()
 			if err := i.ask(); err != nil {
 				return vfs.Stat{}, err
@@ -291,6 +294,7 @@ func (i *inode) ask() error {
 	if i.attr.id == idOf(&a) && (i.mode.Load()^a.Mode)&unix.S_IFMT == 0 {
 		i.setAttrLocked(&a)
 		i.dirty = false
+		i.checked.Store(int64(time.Since(epoch)))
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package goferfs
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/gofer/wire"
@@ -87,7 +89,24 @@ func (i *inode) adopt(name string, d *wire.Dec) (*inode, error) {
 	defer i.fs.mu.Unlock()
 	k := i.fs.childLocked(i, name, &a)
 	k.refs++
+	k.checked.Store(int64(time.Since(epoch)))
 	return k, nil
+}
+
+// How long what the server said of a file is believed without asking again, if
+// others may change the tree. A directory on the way to somewhere: the server
+// walks the whole path anew for whatever is asked at its end, so that only its
+// permissions can be out of date. Attributes: as long as one system call.
+const (
+	dirTrust  = 20 * time.Millisecond
+	attrTrust = 100 * time.Microsecond
+)
+
+var epoch = time.Now()
+
+func (i *inode) checkedWithin(d time.Duration) bool {
+	c := i.checked.Load()
+	return c != 0 && time.Since(epoch)-time.Duration(c) < d
 }
 
 // Revalidate implements vfs.Revalidator.
@@ -98,6 +117,9 @@ func (i *inode) Revalidate(ctx kctx.Ctx, parent vfs.Inode, name string) bool {
 	p, ok := parent.(*inode)
 	if !ok {
 		return false
+	}
+	if i.dir != nil && i.checkedWithin(dirTrust) {
+		return true
 	}
 	k, err := p.askChild(name)
 	if err != nil {
