@@ -145,8 +145,22 @@ func (t *Task) CPUTime() int64 { return t.cpu.runtime() }
 // Resources returns what the process's threads, dead ones included, used.
 func (tg *ThreadGroup) Resources() Resources {
 	tg.k.ts.mu.RLock()
+	r := tg.resourcesLocked()
+	l := tg.leader
+	tg.k.ts.mu.RUnlock()
+	// The space has a lock that comes before TaskSet.mu.
+	if m := l.MM(); m != nil {
+		r.MaxRSSBytes = max(r.MaxRSSBytes, int64(m.Stats().PeakRSS))
+	}
+	return r
+}
+
+// cpuTotal is the processor time of all threads.
+func (tg *ThreadGroup) cpuTotal() (user, sys int64) {
+	tg.k.ts.mu.RLock()
 	defer tg.k.ts.mu.RUnlock()
-	return tg.resourcesLocked()
+	r := tg.resourcesLocked()
+	return r.UserNs, r.SysNs
 }
 
 func (tg *ThreadGroup) resourcesLocked() Resources {
@@ -155,9 +169,6 @@ func (tg *ThreadGroup) resourcesLocked() Resources {
 		if t.exitState == exitNone {
 			r.add(t.Resources())
 		}
-	}
-	if m := tg.leader.MM(); m != nil {
-		r.MaxRSSBytes = max(r.MaxRSSBytes, int64(m.Stats().PeakRSS))
 	}
 	return r
 }
@@ -171,6 +182,6 @@ func (tg *ThreadGroup) ChildResources() Resources {
 
 // CPUTime is the processor time of the process in nanoseconds.
 func (tg *ThreadGroup) CPUTime() int64 {
-	r := tg.Resources()
-	return r.UserNs + r.SysNs
+	u, s := tg.cpuTotal()
+	return u + s
 }

@@ -47,6 +47,7 @@ type Task struct {
 	vfork        *vforkWait
 	rseq         rseqState
 	ioBuf        usermem.Buf
+	scratch      [256]byte
 	exitCleanups []func()
 	startNs      int64
 	trapNo       uint64
@@ -249,11 +250,6 @@ func (t *Task) CopyOut(addr uint64, src []byte) error {
 // CopyInString reads a string of at most max bytes with its NUL.
 func (t *Task) CopyInString(addr uint64, max int) (string, error) {
 	return usermem.CopyInString(t.space, addr, max)
-}
-
-// CopyInPath reads a path argument of a system call.
-func (t *Task) CopyInPath(addr uint64) (string, error) {
-	return usermem.CopyInString(t.space, addr, unix.PathMax)
 }
 
 // FDs is the descriptor table, nil once the task has exited.

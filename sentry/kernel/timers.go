@@ -156,7 +156,7 @@ func (tg *ThreadGroup) itimer(which int32) (*itimer, func() int64) {
 	case unix.ITIMER_REAL:
 		return &tg.timers.real, monotonic
 	case unix.ITIMER_VIRTUAL:
-		return &tg.timers.virt, func() int64 { return tg.Resources().UserNs }
+		return &tg.timers.virt, func() int64 { u, _ := tg.cpuTotal(); return u }
 	case unix.ITIMER_PROF:
 		return &tg.timers.prof, tg.CPUTime
 	}
@@ -265,8 +265,8 @@ func (tg *ThreadGroup) ArmCPULimit() {
 
 // checkCPUTimers runs at ticks while cpuArmed.
 func (tg *ThreadGroup) checkCPUTimers() {
-	r := tg.Resources()
-	total := r.UserNs + r.SysNs
+	user, sys := tg.cpuTotal()
+	total := user + sys
 	tg.sigMu.Lock()
 	defer tg.sigMu.Unlock()
 	s := &tg.timers
@@ -285,7 +285,7 @@ func (tg *ThreadGroup) checkCPUTimers() {
 		}
 		armed = true
 	}
-	fire(&s.virt, r.UserNs, int32(unix.SIGVTALRM))
+	fire(&s.virt, user, int32(unix.SIGVTALRM))
 	fire(&s.prof, total, int32(unix.SIGPROF))
 	for _, p := range s.posix {
 		if p.cpu == nil || p.due == 0 {
