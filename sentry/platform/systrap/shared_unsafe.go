@@ -17,15 +17,9 @@ func spin(p *atomic.Uint32, v, n uint32) bool {
 	return spinWhile((*uint32)(unsafe.Pointer(p)), v, n)
 }
 
-// futexWait sleeps while *p == v, and says whether timeoutNs passed.
-func futexWait(p *atomic.Uint32, v uint32, timeoutNs int64) bool {
-	ts := unix.NsecToTimespec(timeoutNs)
-	_, _, e := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 0, uintptr(v), uintptr(unsafe.Pointer(&ts)), 0, 0)
-	return e == unix.ETIMEDOUT
-}
-
-// futexBlock is futexWait that gives this thread's P to other goroutines at
-// once, where futexWait lets the scheduler find out in its own time.
+// futexBlock sleeps while *p == v, and says whether the time in ts passed. It
+// gives this thread's P to other goroutines at once, where an ordinary system
+// call lets the scheduler find out in its own time (20 us to 10 ms).
 //
 //go:nosplit
 func futexBlock(p *atomic.Uint32, v uint32, ts *unix.Timespec) bool {
@@ -33,6 +27,15 @@ func futexBlock(p *atomic.Uint32, v uint32, ts *unix.Timespec) bool {
 	_, _, e := unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 0, uintptr(v), uintptr(unsafe.Pointer(ts)), 0, 0)
 	exitsyscall()
 	return e == unix.ETIMEDOUT
+}
+
+// pollBlock waits for events on f in the same way.
+//
+//go:nosplit
+func pollBlock(f *unix.PollFd, ts *unix.Timespec) {
+	entersyscallblock()
+	unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(f)), 1, uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	exitsyscall()
 }
 
 //go:linkname entersyscallblock runtime.entersyscallblock

@@ -234,7 +234,8 @@ func (s *Space) lead(ops []op, fds []int32) error {
 		if spin(&c.a.turn, turnStub, 100) {
 			break
 		}
-		futexWait(&c.a.turn, turnStub, int64(100*time.Millisecond))
+		ts := unix.Timespec{Nsec: 100e6}
+		futexBlock(&c.a.turn, turnStub, &ts)
 		if time.Since(begin) > ackTimeout {
 			s.kill("leader does not answer")
 		}

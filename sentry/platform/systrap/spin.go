@@ -5,17 +5,21 @@ import (
 	"sync/atomic"
 )
 
-// How long a side spins before it sleeps, in pauses (26 ns each here). Waking a
-// thread on another core costs 5 to 15 us, of which half is processor time;
-// spinning for about as long at most doubles it.
+// How long a side spins before it sleeps, in pauses (26 ns each here).
+//
+// A task that is not blocked needs one core, which its user code and its
+// sentry side take in turn; to spin is to take a second one. While there are
+// cores to spare that costs nobody anything, and a wake-up across cores takes
+// 5 to 15 us: spin long. Otherwise every spin takes the core from somebody, and
+// a wake-up is a switch of about 1.5 us: spin for about that long, which at
+// most doubles it.
 const (
-	// sentryRounds of roundSpins pauses, with a look at the other goroutines
-	// between: one core polls for all threads.
-	sentryRounds = 6
-	roundSpins   = 50
-	// wokenRounds is for a stub that had to be woken first.
-	wokenRounds = 16
-	stubSpins   = 300
+	roundSpins  = 50 // before the sentry looks at its other goroutines
+	idleRounds  = 8
+	wokenRounds = 16 // for a stub that had to be woken first
+	busyRounds  = 1
+	idleStub    = 600
+	busyStub    = 60
 	fewSpins    = 20
 	// maxMisses bounds how rarely a spin is tried that used not to pay.
 	maxMisses = 6
@@ -53,35 +57,62 @@ type spinner struct {
 
 // spin reports whether *turn left turnStub while it spun. woke says that the
 // stub was asleep when it got its turn.
-func (w *spinner) spin(turn *atomic.Uint32, woke bool) bool {
-	b, rounds := &w.own, sentryRounds
+func (w *spinner) spin(p *Platform, turn *atomic.Uint32, woke bool) bool {
+	b, rounds := &w.own, idleRounds
 	if woke {
 		b, rounds = &w.woken, wokenRounds
 	}
+	if p.crowded() {
+		rounds = busyRounds
+	}
 	if !b.try() {
+		// Goroutines that can run do so here: to sleep with one waiting would
+		// wake another thread for it.
+		runtime.Gosched()
 		return spin(turn, turnStub, fewSpins)
 	}
 	ok := false
 	for i := 0; i < rounds && !ok; i++ {
-		if i > 0 {
+		if ok = spin(turn, turnStub, roundSpins); !ok {
 			runtime.Gosched()
 		}
-		ok = spin(turn, turnStub, roundSpins)
 	}
+	ok = ok || turn.Load() != turnStub
 	b.result(ok)
 	return ok
 }
 
 // stub returns how long the stub should spin for the next answer; slept says
 // that it did not get this one by spinning.
-func (w *spinner) stub(slept bool) uint32 {
+func (w *spinner) stub(p *Platform, slept bool) uint32 {
 	if w.tried && !w.parked {
 		w.theirs.result(!slept)
 	}
 	w.parked = false
 	w.tried = w.theirs.try()
-	if w.tried {
-		return stubSpins
+	switch {
+	case !w.tried:
+		return fewSpins
+	case p.crowded():
+		return busyStub
 	}
-	return fewSpins
+	return idleStub
+}
+
+// crowded says that there are no cores to spare.
+func (p *Platform) crowded() bool { return p.active.Load() >= p.ncpu }
+
+// activate counts t among the threads whose task is not blocked.
+func (t *Thread) activate() {
+	if !t.active {
+		t.active = true
+		t.s.p.active.Add(1)
+	}
+}
+
+func (t *Thread) deactivate() {
+	if t.active {
+		t.active = false
+		t.s.p.active.Add(-1)
+	}
 }

@@ -58,9 +58,9 @@ func (c *channel) hungUp() bool {
 
 // awaitEnd waits until the stub's end of the socket is closed, not for long.
 func (c *channel) awaitEnd() bool {
-	fds := []unix.PollFd{{Fd: int32(c.sock)}}
-	_, err := unix.Ppoll(fds, &unix.Timespec{Nsec: 50e6}, nil)
-	return err == nil && fds[0].Revents&unix.POLLHUP != 0
+	f, ts := unix.PollFd{Fd: int32(c.sock)}, unix.Timespec{Nsec: 50e6}
+	pollBlock(&f, &ts)
+	return f.Revents&unix.POLLHUP != 0
 }
 
 func (c *channel) drop() {
@@ -94,6 +94,7 @@ type Thread struct {
 	intr, inUser atomic.Bool
 
 	spinner spinner
+	active  bool // counted in Platform.active
 }
 
 // boot waits for the first trap of a new thread.
@@ -122,7 +123,7 @@ func (t *Thread) handOver(cmd uint32) {
 	a := t.a
 	a.cmd = cmd
 	slept := a.stubSleep.Load() != 0
-	a.spin = t.spinner.stub(slept)
+	a.spin = t.spinner.stub(t.s.p, slept)
 	a.turn.Store(turnStub)
 	woke := a.stubSleep.Load() != 0
 	if woke {
@@ -134,7 +135,7 @@ func (t *Thread) handOver(cmd uint32) {
 // await returns when it is the sentry's turn or the space died.
 func (t *Thread) await(woke bool) {
 	a := t.a
-	if t.spinner.spin(&a.turn, woke) {
+	if t.spinner.spin(t.s.p, &a.turn, woke) {
 		return
 	}
 	for deaf := 0; ; {
@@ -241,6 +242,7 @@ func (t *Thread) enter(regs *arch.Regs) (platform.Event, bool) {
 	died := platform.Event{Kind: platform.EventDied}
 	s := t.s
 	t.used = true
+	t.activate()
 	t.inUser.Store(true)
 	for s.patching.Load() {
 		t.inUser.Store(false)
@@ -421,6 +423,7 @@ func (t *Thread) Park() {
 	// Not stored blindly: the stub must never see its turn taken away.
 	t.a.turn.CompareAndSwap(turnSentry, turnPark)
 	t.spinner.parked = true
+	t.deactivate()
 }
 
 func (t *Thread) signal() {
@@ -431,6 +434,7 @@ func (t *Thread) signal() {
 func (t *Thread) Release() {
 	s := t.s
 	t.landed() // its pages may go
+	t.deactivate()
 	th := &s.threads
 	th.Lock()
 	defer th.Unlock()
