@@ -146,6 +146,8 @@ type GoferArgs struct {
 type Network struct {
 	Links  []NetLink  `json:"links"`
 	Routes []NetRoute `json:"routes,omitempty"`
+	// DNS indexes a socket connected to docker's resolver, or is -1.
+	DNS int `json:"dns"`
 }
 
 // NetLink is one interface. FD indexes the message's descriptors: a packet

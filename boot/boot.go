@@ -29,6 +29,7 @@ const controlFD = 3
 
 // Main is the whole life of the sandbox process.
 func Main(unconfined bool) {
+	setName("runsc-boot")
 	time.Local = time.UTC // no zone files are in reach later
 	// Terminal and job-control signals of the host are runsc's business.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGPIPE)

@@ -17,6 +17,7 @@ import (
 // GoferMain is the whole life of the gofer process: it learns what to serve,
 // leaves itself nothing but that, and serves until the sandbox is gone.
 func GoferMain(unconfined bool) {
+	setName("runsc-gofer")
 	time.Local = time.UTC // no zone files are in reach later
 	if err := goferMain(unconfined); err != nil {
 		fmt.Fprintf(os.Stderr, "runsc-gofer: %v\n", err)

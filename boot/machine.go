@@ -157,6 +157,9 @@ func (s *server) createRoot(a *CreateArgs, fds []int) error {
 		return err
 	}
 	s.k.SetVDSO(vdso)
+	if p := a.Spec.Process; p != nil {
+		setTitle("runsc-boot " + a.ID + " " + strings.Join(p.Args, " "))
+	}
 	if err := s.install(a); err != nil {
 		return err
 	}

@@ -67,6 +67,9 @@ func (s *server) network(args json.RawMessage, fds []int) (any, error) {
 		routes = append(routes, route)
 	}
 	st.SetRoutes(routes)
+	if n.DNS >= 0 && n.DNS < len(fds) {
+		return nil, startDNS(st.S, inet.LoopbackNIC, fds[n.DNS])
+	}
 	return nil, nil
 }
 

@@ -306,7 +306,7 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 	}
 	// After the hooks, because they may have made the interfaces.
 	if path := netnsPath(spec, s.boot.pid); path != "" && cfg.network == "sandbox" && !cfg.unconfined {
-		if err := s.connectNetwork(path); err != nil {
+		if err := s.connectNetwork(path, usesDockerDNS(spec)); err != nil {
 			return c, s, err
 		}
 	}
@@ -340,8 +340,8 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 }
 
 // connectNetwork gives the sandbox the interfaces of a network namespace.
-func (s *sandbox) connectNetwork(path string) error {
-	n, fds, err := readNetwork(path)
+func (s *sandbox) connectNetwork(path string, dns bool) error {
+	n, fds, err := readNetwork(path, dns)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (e *exitError) Error() string { return e.msg }
 func main() {
 	// The helpers go their own way before anything is parsed.
 	if len(os.Args) > 1 {
-		unconfined := len(os.Args) > 2
+		unconfined := len(os.Args) > 2 && os.Args[2] == "--TESTONLY-unconfined"
 		switch os.Args[0] {
 		case "runsc-boot":
 			boot.Main(unconfined)

@@ -20,9 +20,9 @@ import (
 func TestMain(m *testing.M) {
 	switch os.Args[0] {
 	case "runsc-boot":
-		boot.Main(len(os.Args) > 2)
+		boot.Main(false)
 	case "runsc-gofer":
-		boot.GoferMain(len(os.Args) > 2)
+		boot.GoferMain(false)
 	case "runsc":
 		os.Exit(realMain(os.Args[1:]))
 	}

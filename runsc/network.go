@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -38,7 +39,7 @@ func netnsPath(spec *specs.Spec, pid int) string {
 // on each that leads outside. The sockets are the sandbox's only way to the
 // network, so the host must not answer on those interfaces any more: their
 // addresses are removed there.
-func readNetwork(path string) (*boot.Network, []int, error) {
+func readNetwork(path string, dns bool) (*boot.Network, []int, error) {
 	type result struct {
 		n   *boot.Network
 		fds []int
@@ -48,14 +49,14 @@ func readNetwork(path string) (*boot.Network, []int, error) {
 	go func() {
 		// The thread enters the namespace and is not used again.
 		runtime.LockOSThread()
-		n, fds, err := readNetworkHere(path)
+		n, fds, err := readNetworkHere(path, dns)
 		ch <- result{n, fds, err}
 	}()
 	r := <-ch
 	return r.n, r.fds, r.err
 }
 
-func readNetworkHere(path string) (*boot.Network, []int, error) {
+func readNetworkHere(path string, dns bool) (*boot.Network, []int, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the network namespace: %w", err)
@@ -85,6 +86,14 @@ func readNetworkHere(path string) (*boot.Network, []int, error) {
 		l.FD = len(fds)
 		fds = append(fds, fd)
 	}
+	n.DNS = -1
+	if dns && len(fds) > 0 {
+		// Without it names do not resolve, which is no reason not to start.
+		if fd, err := dnsSocket(); err == nil {
+			n.DNS = len(fds)
+			fds = append(fds, fd)
+		}
+	}
 	for _, l := range n.Links {
 		if l.Loopback {
 			continue
@@ -96,6 +105,31 @@ func readNetworkHere(path string) (*boot.Network, []int, error) {
 		}
 	}
 	return n, fds, nil
+}
+
+// dnsSocket makes a socket that can talk to docker's resolver and nothing else.
+func dnsSocket() (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 11}, Port: 53}); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// usesDockerDNS says whether the container's resolv.conf names docker's
+// resolver.
+func usesDockerDNS(spec *specs.Spec) bool {
+	for _, m := range spec.Mounts {
+		if m.Destination == "/etc/resolv.conf" {
+			b, err := os.ReadFile(m.Source)
+			return err == nil && strings.Contains(string(b), "127.0.0.11")
+		}
+	}
+	return false
 }
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }

@@ -44,7 +44,7 @@ func TestReadNetwork(t *testing.T) {
 		t.Skip("cannot make a veth here")
 	}
 	for round, addrs := range []int{1, 0} {
-		n, fds, err := readNetwork(path)
+		n, fds, err := readNetwork(path, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -69,6 +69,9 @@ func spawn(cfg *config, name string, stderr int, session bool) (*child, error) {
 	if cfg.unconfined {
 		argv = append(argv, "--TESTONLY-unconfined")
 	}
+	if name == "boot" {
+		argv = append(argv, strings.Repeat(" ", boot.TitleRoom))
+	}
 	attr := &syscall.ProcAttr{
 		Env:   []string{"GOTRACEBACK=all"},
 		Files: []uintptr{uintptr(null), uintptr(null), uintptr(stderr), uintptr(pair[1])},
