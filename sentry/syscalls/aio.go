@@ -73,7 +73,7 @@ func aioOf(t *kernel.Task, id uint64) (*aioContext, error) {
 // io_setup(2).
 func sysIoSetup(t *kernel.Task, a arch.Args) (uint64, error) {
 	var old uint64
-	if err := usermem.Get(t.Mem(), a.Ptr(1), &old); err != nil {
+	if err := kernel.Get(t, a.Ptr(1), &old); err != nil {
 		return 0, err
 	}
 	n := a.Uint(0)
@@ -89,7 +89,7 @@ func sysIoSetup(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	t.MM().Aux.Store(aioKey{addr}, &aioContext{max: int(n)})
-	if err := usermem.Put(t.Mem(), a.Ptr(1), &addr); err != nil {
+	if err := kernel.Put(t, a.Ptr(1), &addr); err != nil {
 		t.MM().Aux.Delete(aioKey{addr})
 		return 0, err
 	}
@@ -122,7 +122,7 @@ func sysIoSubmit(t *kernel.Task, a arch.Args) (uint64, error) {
 	}
 	for i := int64(0); i < n; i++ {
 		var addr uint64
-		err := usermem.Get(t.Mem(), a.Ptr(2)+uint64(i)*8, &addr)
+		err := kernel.Get(t, a.Ptr(2)+uint64(i)*8, &addr)
 		if err == nil {
 			err = c.submit(t, addr)
 		}
@@ -135,7 +135,7 @@ func sysIoSubmit(t *kernel.Task, a arch.Args) (uint64, error) {
 
 func (c *aioContext) submit(t *kernel.Task, addr uint64) error {
 	var cb iocb
-	if err := usermem.Get(t.Mem(), addr, &cb); err != nil {
+	if err := kernel.Get(t, addr, &cb); err != nil {
 		return err
 	}
 	const resFD = 1
@@ -235,7 +235,7 @@ func (c *aioContext) take(t *kernel.Task, minNr, nr int64, addr uint64, deadline
 			break
 		}
 	}
-	return uint64(len(got)), usermem.PutSlice(t.Mem(), addr, got)
+	return uint64(len(got)), kernel.PutSlice(t, addr, got)
 }
 
 func getEvents(t *kernel.Task, a *arch.Args) (uint64, error) {
@@ -257,7 +257,7 @@ func sysIoGetevents(t *kernel.Task, a arch.Args) (uint64, error) { return getEve
 func sysIoPgetevents(t *kernel.Task, a arch.Args) (uint64, error) {
 	if a.Ptr(5) != 0 {
 		var ms [2]uint64
-		if err := usermem.Get(t.Mem(), a.Ptr(5), &ms); err != nil {
+		if err := kernel.Get(t, a.Ptr(5), &ms); err != nil {
 			return 0, err
 		}
 		if err := withMask(t, ms[0], ms[1]); err != nil {
@@ -277,7 +277,7 @@ func sysIoCancel(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	var cb iocb
-	if err := usermem.Get(t.Mem(), a.Ptr(1), &cb); err != nil {
+	if err := kernel.Get(t, a.Ptr(1), &cb); err != nil {
 		return 0, err
 	}
 	return 0, errno.EINVAL

@@ -7,7 +7,6 @@ import (
 	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kernel"
-	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -185,7 +184,7 @@ func sysUtimensat(t *kernel.Task, a arch.Args) (uint64, error) {
 	s := bothNow
 	if a.Ptr(2) != 0 {
 		var ts [2]unix.Timespec
-		err := usermem.Get(t.Mem(), a.Ptr(2), &ts)
+		err := kernel.Get(t, a.Ptr(2), &ts)
 		if err != nil {
 			return 0, err
 		}
@@ -217,7 +216,7 @@ func utimesAt(t *kernel.Task, dirfd int32, path, addr uint64) (uint64, error) {
 	s := bothNow
 	if addr != 0 {
 		var tv [2]unix.Timeval
-		err := usermem.Get(t.Mem(), addr, &tv)
+		err := kernel.Get(t, addr, &tv)
 		if err != nil {
 			return 0, err
 		}
@@ -251,7 +250,7 @@ func sysUtime(t *kernel.Task, a arch.Args) (uint64, error) {
 	s := bothNow
 	if a.Ptr(1) != 0 {
 		var sec [2]int64
-		if err := usermem.Get(t.Mem(), a.Ptr(1), &sec); err != nil {
+		if err := kernel.Get(t, a.Ptr(1), &sec); err != nil {
 			return 0, err
 		}
 		s = vfs.SetStat{Mask: vfs.SetAtime | vfs.SetMtime, Atime: unix.Timespec{Sec: sec[0]}, Mtime: unix.Timespec{Sec: sec[1]}}

@@ -7,7 +7,6 @@ import (
 	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kernel"
-	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -173,10 +172,10 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 	case unix.F_GETOWN_EX:
 		o := f.Owner()
 		v := [2]int32{o.Type, o.PID}
-		return 0, usermem.Put(t.Mem(), arg, &v)
+		return 0, kernel.Put(t, arg, &v)
 	case unix.F_SETOWN_EX:
 		var v [2]int32
-		if err := usermem.Get(t.Mem(), arg, &v); err != nil {
+		if err := kernel.Get(t, arg, &v); err != nil {
 			return 0, err
 		}
 		if v[0] < 0 || v[0] > vfs.OwnerPGRP {
@@ -222,10 +221,10 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, errno.EINVAL
 	case fGetRWHint, fGetFileHint:
 		var zero uint64
-		return 0, usermem.Put(t.Mem(), arg, &zero)
+		return 0, kernel.Put(t, arg, &zero)
 	case fSetRWHint, fSetFileHint:
 		var h uint64
-		if err := usermem.Get(t.Mem(), arg, &h); err != nil {
+		if err := kernel.Get(t, arg, &h); err != nil {
 			return 0, err
 		}
 		if h > 5 {
@@ -275,7 +274,7 @@ type flock64 struct {
 // forms of them.
 func recordLock(t *kernel.Task, f *vfs.File, which int32, addr uint64, ofd bool) error {
 	var l flock64
-	if err := usermem.Get(t.Mem(), addr, &l); err != nil {
+	if err := kernel.Get(t, addr, &l); err != nil {
 		return err
 	}
 	if ofd && l.PID != 0 {
@@ -335,7 +334,7 @@ func getLock(t *kernel.Task, f *vfs.File, addr uint64, l *flock64, r vfs.Record)
 	in, ok := f.TestLock(r)
 	if !ok {
 		l.Type = unix.F_UNLCK
-		return usermem.Put(t.Mem(), addr, l)
+		return kernel.Put(t, addr, l)
 	}
 	l.Type, l.Whence, l.Start, l.PID = in.Type, unix.SEEK_SET, in.Start, in.PID
 	if in.PID > 0 {
@@ -345,5 +344,5 @@ func getLock(t *kernel.Task, f *vfs.File, addr uint64, l *flock64, r vfs.Record)
 	if in.End != vfs.LockMax {
 		l.Len = in.End - in.Start + 1
 	}
-	return usermem.Put(t.Mem(), addr, l)
+	return kernel.Put(t, addr, l)
 }

@@ -236,7 +236,7 @@ type mntIDReq struct {
 }
 
 func mountReq(t *kernel.Task, addr uint64) (r mntIDReq, err error) {
-	if err := usermem.Get(t.Mem(), addr, &r.Size); err != nil {
+	if err := kernel.Get(t, addr, &r.Size); err != nil {
 		return r, err
 	}
 	if r.Size < 24 {
@@ -306,7 +306,7 @@ func sysListmount(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		out = append(out, id)
 	}
-	return uint64(len(out)), usermem.PutSlice(t.Mem(), a.Ptr(1), out)
+	return uint64(len(out)), kernel.PutSlice(t, a.Ptr(1), out)
 }
 
 // statMount is the fixed part of struct statmount.

@@ -8,7 +8,6 @@ import (
 	"redoubt.dev/redoubt/sentry/kernel"
 	"redoubt.dev/redoubt/sentry/socket"
 	"redoubt.dev/redoubt/sentry/socket/inet"
-	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -72,7 +71,7 @@ func sysIoctl(t *kernel.Task, a arch.Args) (uint64, error) {
 
 func setFlag(t *kernel.Task, f *vfs.File, fd int32, arg uint64, flag uint32) error {
 	var on int32
-	if err := usermem.Get(t.Mem(), arg, &on); err != nil {
+	if err := kernel.Get(t, arg, &on); err != nil {
 		return err
 	}
 	fl := f.Flags() &^ flag
@@ -95,21 +94,21 @@ func fileIoctl(t *kernel.Task, f *vfs.File, cmd uint32, arg uint64) (bool, error
 			return true, err
 		}
 		n := int32(max(int64(st.Size)-f.Offset(), 0))
-		return true, usermem.Put(t.Mem(), arg, &n)
+		return true, kernel.Put(t, arg, &n)
 	case fioQSize:
 		st, err := f.Stat(t)
 		if err != nil {
 			return true, err
 		}
 		n := int64(st.Size)
-		return true, usermem.Put(t.Mem(), arg, &n)
+		return true, kernel.Put(t, arg, &n)
 	case fiGetBSZ:
 		st, err := f.Stat(t)
 		if err != nil {
 			return true, err
 		}
 		n := int32(st.BlkSize)
-		return true, usermem.Put(t.Mem(), arg, &n)
+		return true, kernel.Put(t, arg, &n)
 	case fiFreeze, fiThaw:
 		return true, errno.EOPNOTSUPP
 	}

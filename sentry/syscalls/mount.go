@@ -9,7 +9,6 @@ import (
 	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kernel"
-	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -319,7 +318,7 @@ func sysMountSetattr(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	var m mountAttr
-	if err := usermem.Get(t.Mem(), a.Ptr(3), &m); err != nil {
+	if err := kernel.Get(t, a.Ptr(3), &m); err != nil {
 		return 0, err
 	}
 	if err := zeroTail(t, a.Ptr(3)+32, size-32); err != nil {

@@ -6,7 +6,6 @@ import (
 	"redoubt.dev/redoubt/sentry/arch"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kernel"
-	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -85,7 +84,7 @@ func sysOpenat2(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, errno.E2BIG
 	}
 	var how [3]uint64
-	if err := usermem.Get(t.Mem(), a.Ptr(2), &how); err != nil {
+	if err := kernel.Get(t, a.Ptr(2), &how); err != nil {
 		return 0, err
 	}
 	if err := zeroTail(t, a.Ptr(2)+24, size-24); err != nil {

@@ -7,7 +7,6 @@ import (
 	"redoubt.dev/redoubt/sentry/arch"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kernel"
-	"redoubt.dev/redoubt/sentry/usermem"
 )
 
 var pipeRows = []Row{
@@ -41,7 +40,7 @@ func sysPipe2(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	fds := [2]int32{rfd, wfd}
-	if err := usermem.Put(t.Mem(), a.Ptr(0), &fds); err != nil {
+	if err := kernel.Put(t, a.Ptr(0), &fds); err != nil {
 		t.FDs().Close(t, rfd)
 		t.FDs().Close(t, wfd)
 		return 0, err

@@ -116,14 +116,14 @@ func pollFDs(t *kernel.Task, addr uint64, n uint32, deadline time.Time, once boo
 		fds = make([]pollFD, n)
 	}
 	fds = fds[:n]
-	if err := usermem.GetSlice(t.Mem(), addr, fds); err != nil {
+	if err := kernel.GetSlice(t, addr, fds); err != nil {
 		return 0, err
 	}
 	k, err := pollWait(t, fds, deadline, once)
 	if err != nil {
 		return 0, err
 	}
-	return uint64(k), usermem.PutSlice(t.Mem(), addr, fds)
+	return uint64(k), kernel.PutSlice(t, addr, fds)
 }
 
 // poll(2).
@@ -152,7 +152,7 @@ func timeout(t *kernel.Task, addr uint64) (deadline time.Time, once bool, err er
 		return deadline, false, nil
 	}
 	var ts unix.Timespec
-	if err := usermem.Get(t.Mem(), addr, &ts); err != nil {
+	if err := kernel.Get(t, addr, &ts); err != nil {
 		return deadline, false, err
 	}
 	if ts.Sec < 0 || ts.Nsec < 0 || ts.Nsec > 999999999 {
@@ -180,7 +180,7 @@ func leftOver(t *kernel.Task, addr uint64, deadline time.Time, once bool) {
 	}
 	d := max(time.Until(deadline), 0)
 	ts := unix.NsecToTimespec(int64(d))
-	usermem.Put(t.Mem(), addr, &ts)
+	kernel.Put(t, addr, &ts)
 }
 
 // withMask sets a temporary signal mask given by address and size.
@@ -192,7 +192,7 @@ func withMask(t *kernel.Task, addr, size uint64) error {
 		return errno.EINVAL
 	}
 	var m signal.Set
-	if err := usermem.Get(t.Mem(), addr, &m); err != nil {
+	if err := kernel.Get(t, addr, &m); err != nil {
 		return err
 	}
 	t.SuspendMask(m)
@@ -292,7 +292,7 @@ func sysSelect(t *kernel.Task, a arch.Args) (uint64, error) {
 	once := false
 	if a.Ptr(4) != 0 {
 		var tv unix.Timeval
-		if err := usermem.Get(t.Mem(), a.Ptr(4), &tv); err != nil {
+		if err := kernel.Get(t, a.Ptr(4), &tv); err != nil {
 			return 0, err
 		}
 		tv.Sec += tv.Usec / 1000000
@@ -306,7 +306,7 @@ func sysSelect(t *kernel.Task, a arch.Args) (uint64, error) {
 	n, err := selectFDs(t, a.Int(0), [3]uint64{a.Ptr(1), a.Ptr(2), a.Ptr(3)}, deadline, once)
 	if a.Ptr(4) != 0 && !once {
 		tv := unix.NsecToTimeval(int64(max(time.Until(deadline), 0)))
-		usermem.Put(t.Mem(), a.Ptr(4), &tv)
+		kernel.Put(t, a.Ptr(4), &tv)
 	}
 	if err == errno.ERESTARTSYS {
 		err = errno.ERESTARTNOHAND
@@ -322,7 +322,7 @@ func sysPselect6(t *kernel.Task, a arch.Args) (uint64, error) {
 	}
 	if a.Ptr(5) != 0 {
 		var ms [2]uint64
-		if err := usermem.Get(t.Mem(), a.Ptr(5), &ms); err != nil {
+		if err := kernel.Get(t, a.Ptr(5), &ms); err != nil {
 			return 0, err
 		}
 		if err := withMask(t, ms[0], ms[1]); err != nil {

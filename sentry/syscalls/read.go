@@ -128,7 +128,7 @@ func copyInIovec(t *kernel.Task, addr uint64, n int32) (*usermem.Buf, error) {
 		return nil, errno.EINVAL
 	}
 	vecs := make([]usermem.Vec, n)
-	if err := usermem.GetSlice(t.Mem(), addr, vecs); err != nil {
+	if err := kernel.GetSlice(t, addr, vecs); err != nil {
 		return nil, err
 	}
 	total := uint64(0)

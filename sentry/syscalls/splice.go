@@ -95,7 +95,7 @@ func offset(t *kernel.Task, addr uint64, v *int64) (*int64, error) {
 	if addr == 0 {
 		return nil, nil
 	}
-	if err := usermem.Get(t.Mem(), addr, v); err != nil {
+	if err := kernel.Get(t, addr, v); err != nil {
 		return nil, err
 	}
 	if *v < 0 {
@@ -108,7 +108,7 @@ func putOffset(t *kernel.Task, addr uint64, v *int64) error {
 	if addr == 0 {
 		return nil
 	}
-	return usermem.Put(t.Mem(), addr, v)
+	return kernel.Put(t, addr, v)
 }
 
 // twoFiles returns the files of two descriptors.

@@ -7,7 +7,6 @@ import (
 	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kernel"
-	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -54,7 +53,7 @@ func statAt(t *kernel.Task, dirfd int32, path, buf uint64, flags vfs.OpFlags) (u
 		return 0, err
 	}
 	out := toStat(t, &st)
-	return 0, usermem.Put(t.Mem(), buf, &out)
+	return 0, kernel.Put(t, buf, &out)
 }
 
 // stat(2).
@@ -83,7 +82,7 @@ func fstat(t *kernel.Task, fd int32, buf uint64) (uint64, error) {
 		return 0, err
 	}
 	out := toStat(t, &st)
-	return 0, usermem.Put(t.Mem(), buf, &out)
+	return 0, kernel.Put(t, buf, &out)
 }
 
 // newfstatat(2).
@@ -154,7 +153,7 @@ func sysStatx(t *kernel.Task, a arch.Args) (uint64, error) {
 	if p.Mount.Root().Dentry == p.Dentry {
 		out.Attributes |= unix.STATX_ATTR_MOUNT_ROOT
 	}
-	return 0, usermem.Put(t.Mem(), a.Ptr(4), &out)
+	return 0, kernel.Put(t, a.Ptr(4), &out)
 }
 
 func toStatx(ts unix.Timespec) unix.StatxTimestamp {
@@ -181,7 +180,7 @@ func putStatfs(t *kernel.Task, p vfs.Path, addr uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return 0, usermem.Put(t.Mem(), addr, &st)
+	return 0, kernel.Put(t, addr, &st)
 }
 
 // fstatfs(2).
