@@ -2,6 +2,7 @@ package gofer
 
 import (
 	"bytes"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -450,21 +451,27 @@ func (t *tree) connect(path string, typ int) (int, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return -1, errno.ECONNREFUSED
 	}
-	p, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(p)
 	s, err := unix.Socket(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return -1, err
 	}
-	if err := unix.Connect(s, &unix.SockaddrUnix{Name: "/proc/self/fd/" + itoa(p)}); err != nil {
+	// There is no connectat(2): go to the directory. Should the name become a
+	// link meanwhile, it leads somewhere in our own mount namespace, which
+	// holds nothing but this container's trees.
+	cwd.Lock()
+	defer cwd.Unlock()
+	if err = unix.Fchdir(dir); err == nil {
+		err = unix.Connect(s, &unix.SockaddrUnix{Name: "./" + name})
+	}
+	if err != nil {
 		unix.Close(s)
 		return -1, err
 	}
 	return s, nil
 }
+
+// cwd is held while the working directory means something.
+var cwd sync.Mutex
 
 // openMany opens several files of one directory for reading: read-ahead of
 // opens.

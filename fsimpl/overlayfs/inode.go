@@ -373,3 +373,13 @@ func (i *inode) Lookup(ctx kctx.Ctx, name string) (vfs.Inode, error) {
 	}
 	return i.newInode(ctx, name, u, l), nil
 }
+
+// ConnectHost passes on to the layer that has the socket.
+func (i *inode) ConnectHost(ctx kctx.Ctx, typ int) (int, error) {
+	if h, ok := i.top().(interface {
+		ConnectHost(ctx kctx.Ctx, typ int) (int, error)
+	}); ok {
+		return h.ConnectHost(ctx, typ)
+	}
+	return -1, errno.ECONNREFUSED
+}

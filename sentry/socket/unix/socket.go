@@ -239,8 +239,8 @@ func (s *Socket) Connect(ctx kctx.Ctx, addr []byte) error {
 			return errno.EINVAL
 		}
 	}
-	o, err := s.fam.find(ctx, s.ns, addr, s.typ)
-	if err != nil {
+	o, err := s.fam.find(ctx, s.ns, addr, s.typ, s)
+	if err != nil || o == nil {
 		return err
 	}
 	if s.dgram() {
@@ -412,7 +412,7 @@ func (s *Socket) sendDgram(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (i
 	explicit := len(m.Addr) > 0
 	if explicit {
 		var err error
-		if o, err = s.fam.find(ctx, s.ns, m.Addr, s.typ); err != nil {
+		if o, err = s.fam.find(ctx, s.ns, m.Addr, s.typ, nil); err != nil {
 			return 0, err
 		}
 	}

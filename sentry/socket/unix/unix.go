@@ -178,8 +178,9 @@ func (f *Family) bindPath(ctx kctx.Ctx, s *Socket, path string) (vfs.Path, error
 	return at, nil
 }
 
-// find returns the socket that an address leads to.
-func (f *Family) find(ctx kctx.Ctx, n *names, addr []byte, typ int) (*Socket, error) {
+// find returns the socket that an address leads to. If that is a host's, from
+// (if not nil) is connected to it, and there is neither socket nor error.
+func (f *Family) find(ctx kctx.Ctx, n *names, addr []byte, typ int, from *Socket) (*Socket, error) {
 	path, abstract, auto, err := parseAddr(addr)
 	if err != nil || auto {
 		return nil, errno.EINVAL
@@ -204,7 +205,9 @@ func (f *Family) find(ctx kctx.Ctx, n *names, addr []byte, typ int) (*Socket, er
 		if err := vfs.Permission(ctx, at.Inode(), vfs.MayWrite); err != nil {
 			return nil, err
 		}
-		s, _ = f.sys.Socket(at.Inode()).(*Socket)
+		if s, _ = f.sys.Socket(at.Inode()).(*Socket); s == nil && from != nil {
+			return nil, f.connectHost(ctx, from, at.Inode(), addr)
+		}
 	}
 	if s == nil {
 		return nil, errno.ECONNREFUSED
