@@ -2,6 +2,7 @@ package unix
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -96,6 +97,9 @@ func toHost(k kctx.Ctx, a *Socket, host *os.File) {
 	a.Shutdown(k, unix.SHUT_RD)
 	if c, err := host.SyscallConn(); err == nil {
 		c.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_WR) })
+	}
+	if a.Ready(wait.Hup)&wait.Hup != 0 {
+		host.SetReadDeadline(time.Now()) // nobody is left to read for
 	}
 }
 
