@@ -26,6 +26,8 @@ const (
 	// lazyMost and lazyBytes bound what a file fault maps besides its own area.
 	lazyMost  = 16
 	lazyBytes = 64 << 20
+	// dataRun is what is copied at a time of larger data segments.
+	dataRun = 128 << 10
 	// smallData bounds private data that is copied before it is written.
 	smallData = 64 << 10
 	// sameFault is how often one fault may repeat without anything to do
@@ -271,11 +273,7 @@ func (s *Space) copySmall(a *area) {
 	if a.shared() || a.prot&platform.Write == 0 || a.len() > smallData {
 		return
 	}
-	text := false
-	for i := s.areas.search(a.start) - 1; i >= 0 && s.areas.s[i].m == a.m && !text; i-- {
-		text = s.areas.s[i].prot&platform.Exec != 0
-	}
-	if !text {
+	if !s.followsText(a) {
 		return
 	}
 	for at := a.start; at < a.end; {
@@ -317,6 +315,16 @@ func (s *Space) noteLazy(a *area) {
 	s.lazy = append(s.lazy, lazyArea{a.start, a.m})
 }
 
+// followsText says whether a looks like the data segment of a program or library.
+func (s *Space) followsText(a *area) bool {
+	for i := s.areas.search(a.start) - 1; i >= 0 && s.areas.s[i].m == a.m; i-- {
+		if s.areas.s[i].prot&platform.Exec != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // makeWritable asks the file of a shared mapping for a page to write to.
 func (s *Space) makeWritable(ctx kctx.Ctx, a *area, addr uint64) error {
 	page := addr &^ pageMask
@@ -350,6 +358,11 @@ func (s *Space) breakCOW(a *area, p *piece, addr uint64) error {
 			return nil
 		}
 		return s.copyOwn(a, p, run)
+	}
+	if s.followsText(a) {
+		// Most of a data segment is written to sooner or later.
+		at := addr &^ (dataRun - 1)
+		run = memmap.Range{Start: at, End: at + dataRun}.Intersect(memmap.Range{Start: p.start, End: p.end})
 	}
 	if err := s.copyFile(a, p, run); err == nil {
 		return nil

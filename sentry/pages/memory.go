@@ -42,8 +42,8 @@ type leaf [leafWindows]window
 type Memory struct {
 	ro, rw int
 	top    atomic.Pointer[[]*leaf]
-	// closing is held for reading while freed pages go back.
-	closing sync.RWMutex
+	// giving is held while freed pages go back; before mu.
+	giving sync.Mutex
 
 	mu struct {
 		sync.Mutex
@@ -81,8 +81,8 @@ func NewMemory(name string) (*Memory, error) {
 
 // Close closes the descriptors. Only tests and the end of a sandbox use it.
 func (m *Memory) Close() {
-	m.closing.Lock()
-	defer m.closing.Unlock()
+	m.giving.Lock()
+	defer m.giving.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.freed = nil
@@ -244,8 +244,8 @@ func (m *Memory) Zero(r memmap.Range) { m.punch(r) }
 
 // FlushFreed gives all freed pages back to the host now.
 func (m *Memory) FlushFreed() {
-	m.closing.RLock()
-	defer m.closing.RUnlock()
+	m.giving.Lock()
+	defer m.giving.Unlock()
 	m.mu.Lock()
 	freed := m.mu.freed
 	m.mu.freed, m.mu.freedBytes = nil, 0
