@@ -113,6 +113,9 @@ type Super struct {
 	// walking counts listings in a row: a walk of the tree is fetched in
 	// larger pieces.
 	walking atomic.Int32
+	// openedAhead files were opened before they were asked for, openedUsed of
+	// them were asked for later.
+	openedAhead, openedUsed atomic.Int64
 
 	mu    sync.RWMutex
 	byID  map[fileID]*inode // files with several names; all in use if not exclusive

@@ -35,6 +35,7 @@ type inode struct {
 	dirty bool                     // attr may be behind what the descriptors say
 	data  atomic.Pointer[fileData] // set once
 	mark  atomic.Bool              // opening it starts opening what follows
+	early atomic.Bool              // opened ahead and not used yet
 	// checked is when the server last described it, since epoch.
 	checked atomic.Int64
 	// xattrs are the names, if known.

@@ -93,6 +93,9 @@ func (i *inode) use(acc int) (int, error) {
 	i.mu.Unlock()
 	i.fs.idle.remove(i)
 	if fd >= 0 {
+		if i.early.Load() && i.early.Swap(false) {
+			i.fs.openedUsed.Add(1)
+		}
 		if i.mark.Load() && i.mark.Swap(false) {
 			go i.openNext()
 		}
@@ -261,6 +264,21 @@ func (l *idleFiles) drop() {
 // before the ones that follow in its listing are opened along.
 const opensBeforeAhead = 4
 
+// patience is how many files of a directory are opened singly first: fewer
+// once opening ahead has proved right, very many if it was mostly in vain.
+func (s *Super) patience() int {
+	ahead, used := s.openedAhead.Load(), s.openedUsed.Load()
+	switch {
+	case ahead < wire.MaxFDs:
+		return opensBeforeAhead
+	case used*2 >= ahead:
+		return 0
+	case used*6 >= ahead:
+		return opensBeforeAhead
+	}
+	return 64
+}
+
 // openAhead opens i together with the regular files behind it in its
 // directory's listing, if the directory is being read through. It says
 // whether i has its descriptor now.
@@ -276,7 +294,7 @@ func (i *inode) openAhead() bool {
 		return false
 	}
 	dir.dir.opens++
-	ok := dir.dir.opens > opensBeforeAhead && dir.dir.listing != nil
+	ok := dir.dir.opens > s.patience() && dir.dir.listing != nil
 	s.mu.Unlock()
 	if !ok {
 		return false
@@ -355,7 +373,7 @@ func (s *Super) openMany(dir *inode, files []*inode) {
 	if err != nil {
 		return
 	}
-	for _, f := range files {
+	for k, f := range files {
 		if len(fds) == 0 || dec.Bad || len(dec.B) == 0 {
 			break
 		}
@@ -364,7 +382,10 @@ func (s *Super) openMany(dir *inode, files []*inode) {
 		}
 		fd := fds[0]
 		fds = fds[1:]
-		f.accept(&dec, unix.O_RDONLY, fd)
+		if f.accept(&dec, unix.O_RDONLY, fd) == nil && k > 0 {
+			f.early.Store(true)
+			s.openedAhead.Add(1)
+		}
 	}
 	for _, fd := range fds {
 		unix.Close(fd)
