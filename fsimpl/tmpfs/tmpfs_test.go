@@ -14,6 +14,7 @@ import (
 	"redoubt.dev/redoubt/sentry/pages"
 	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/vfs"
+	"redoubt.dev/redoubt/vfs/vfstest"
 )
 
 type env struct {
@@ -266,4 +267,19 @@ func BenchmarkPread4K(b *testing.B) {
 	for b.Loop() {
 		f.Pread(e.ctx, usermem.Bytes(p), 0)
 	}
+}
+
+func TestSuite(t *testing.T) {
+	vfstest.Run(t, func(t *testing.T, ctx kctx.Ctx, sys *vfs.System) vfs.Super {
+		mem, err := pages.NewMemory("test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(mem.Close)
+		s, err := NewType(sys, mem).Mount(ctx, "", vfs.MountOpts{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}, vfstest.Options{})
 }
