@@ -298,6 +298,7 @@ func (s *Space) copySmall(a *area) {
 func (s *Space) MapPending(ctx kctx.Ctx) {
 	s.mu.Lock()
 	defer s.unlock(ctx)
+	s.born = true
 	s.mapLazy(ctx)
 }
 

@@ -19,7 +19,7 @@ func (s *Space) Fork(ctx kctx.Ctx) (*Space, error) {
 		klog.Warningf("mm: fork: %v", err)
 		return nil, errno.ENOMEM
 	}
-	c := &Space{id: lastID.Add(1), p: s.p, ps: ps, mem: s.mem, max: s.max, min: s.min, hot: s.hot}
+	c := &Space{id: lastID.Add(1), p: s.p, ps: ps, mem: s.mem, max: s.max, min: s.min, hot: s.hot, born: true}
 	c.users.Store(1)
 
 	s.mu.Lock()

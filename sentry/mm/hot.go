@@ -12,7 +12,7 @@ import (
 // those for the child at once: the copy is needed anyway, and two faults are not.
 
 // hotMost bounds how many runs are remembered.
-const hotMost = 8
+const hotMost = 20
 
 type hotRuns struct {
 	mu   sync.Mutex

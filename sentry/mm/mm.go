@@ -85,6 +85,8 @@ type Space struct {
 
 	// text lists the instructions the platform replaced, by address.
 	text []textPatch
+	// born says that the program is loaded: what is mapped now, it maps itself.
+	born bool
 	// changes counts what faults did, to notice that one did nothing.
 	changes   uint64
 	lastFault faultCount

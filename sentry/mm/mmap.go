@@ -144,7 +144,11 @@ func (s *Space) MMap(ctx kctx.Ctx, o MMapOpts) (uint64, error) {
 			return 0, errno.ENOMEM
 		}
 	case a.m != nil && a.prot != 0:
-		if _, ok := a.m.(*SharedAnon); ok {
+		// What is only read will be read soon, and is mapped on the way back to
+		// user code. Except for a dynamic linker's (MAP_DENYWRITE tells it
+		// from others): it maps over most of it before it touches any.
+		_, anon := a.m.(*SharedAnon)
+		if anon || a.prot&platform.Write == 0 && o.Flags&unix.MAP_DENYWRITE == 0 && length <= lazyBytes && !o.Special && s.born {
 			s.translate(ctx, s.areas.at(addr), addr, false)
 		} else {
 			s.noteLazy(a)
