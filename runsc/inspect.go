@@ -108,11 +108,9 @@ func cmdPs(cfg *config, args []string) error {
 		return err
 	}
 	if format == "json" {
-		pids := []int32{}
-		for _, p := range procs {
-			pids = append(pids, p.PID)
-		}
-		fmt.Fprintf(stdout, "%s\n", mustJSON(pids))
+		// Engines look the numbers up on the host (docker top), where there
+		// is one process for all of the container's.
+		fmt.Fprintf(stdout, "%s\n", mustJSON([]int{c.Sandbox.PID}))
 		return nil
 	}
 	w := tabwriter.NewWriter(stdout, 1, 1, 2, ' ', 0)
