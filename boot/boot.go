@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -64,6 +65,8 @@ func serveSandbox(unconfined bool) (int, error) {
 	if err != nil {
 		return 0, nil // runsc gave up
 	}
+	var created atomic.Bool
+	go exitWithStarter(conn.FD(), &created)
 	var a CreateArgs
 	if err := json.Unmarshal(m.Args, &a); err != nil {
 		return 0, fmt.Errorf("parsing the container: %w", err)
@@ -81,6 +84,7 @@ func serveSandbox(unconfined bool) (int, error) {
 	if err == nil {
 		err = s.createRoot(&a, fds)
 	}
+	created.Store(true)
 	conn.Reply(m, nil, err)
 	if err != nil {
 		// runsc reports it; the status is for whoever waits for this process.
@@ -94,6 +98,17 @@ func serveSandbox(unconfined bool) (int, error) {
 		go s.accept(fds[a.Listen])
 	}
 	return s.waitRoot(), nil
+}
+
+// exitWithStarter ends this process if runsc goes away while the container is
+// being made, whatever the making waits for.
+func exitWithStarter(fd int, created *atomic.Bool) {
+	pfd := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	for !created.Load() {
+		if n, _ := unix.Ppoll(pfd, &unix.Timespec{Nsec: 100e6}, nil); n > 0 && !created.Load() {
+			os.Exit(128)
+		}
+	}
 }
 
 // SentryFilter is the table the sandbox process runs under.
