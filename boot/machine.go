@@ -208,6 +208,9 @@ func (s *server) die(why string) {
 		os.Exit(128)
 	}
 	s.k.Kill(why)
+	if s.root != nil {
+		s.root.notStarted(int32(unix.SIGKILL))
+	}
 	select {
 	case <-s.ended:
 		time.Sleep(300 * time.Millisecond) // waitRoot ends the process before that
