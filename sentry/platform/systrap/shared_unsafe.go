@@ -29,6 +29,12 @@ func futexBlock(p *atomic.Uint32, v uint32, ts *unix.Timespec) bool {
 	return e == unix.ETIMEDOUT
 }
 
+// futexNap is futexBlock for short waits: the P stays with this thread until
+// the Go scheduler takes it away, and no other thread is woken to hold it.
+func futexNap(p *atomic.Uint32, v uint32, ts *unix.Timespec) {
+	unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(p)), 0, uintptr(v), uintptr(unsafe.Pointer(ts)), 0, 0)
+}
+
 // pollBlock waits for events on f in the same way.
 //
 //go:nosplit

@@ -16,6 +16,10 @@ const interruptSignal = unix.SIGUSR1
 // deafSeconds is how long an interrupt may take.
 const deafSeconds = 10
 
+// napNs is how long a wait holds on to its P. User code that traps often does
+// so within this time; for the rest one more futex call is not much.
+const napNs = 50e3
+
 // channel is how the sentry reaches one stub thread: its pages and its socket.
 type channel struct {
 	sock  int
@@ -138,13 +142,18 @@ func (t *Thread) await(woke bool) {
 	if t.spinner.spin(t.s.p, &a.turn, woke) {
 		return
 	}
+	napped := false
 	for deaf := 0; ; {
 		a.sentrySleep.Store(1)
 		if a.turn.Load() != turnStub || t.s.dead.Load() {
 			break
 		}
-		ts := unix.Timespec{Sec: 1}
-		timedOut := futexBlock(&a.turn, turnStub, &ts)
+		if !napped {
+			napped = true
+			futexNap(&a.turn, turnStub, &unix.Timespec{Nsec: napNs})
+			continue
+		}
+		timedOut := futexBlock(&a.turn, turnStub, &unix.Timespec{Sec: 1})
 		if a.turn.Load() != turnStub || t.s.dead.Load() {
 			break
 		}
