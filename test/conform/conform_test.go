@@ -61,7 +61,7 @@ func results(form *regexp.Regexp, text string) map[string]string {
 	for _, m := range form.FindAllStringSubmatch(text, -1) {
 		name, verdict := m[form.SubexpIndex("name")], m[form.SubexpIndex("verdict")]
 		if i := form.SubexpIndex("class"); i >= 0 {
-			name = m[i] + "." + name
+			name = strings.TrimSuffix(m[i], "."+name) + "." + name
 		}
 		if r[name] == "" || verdict != "ok" {
 			r[name] = verdict
