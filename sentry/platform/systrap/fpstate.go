@@ -70,10 +70,10 @@ func (t *Thread) fpFrame(x *xstate) []byte {
 
 // FPState implements platform.Thread.
 func (t *Thread) FPState() []byte {
-	if !t.boot() || !t.deepen() {
-		return nil
-	}
 	x := t.s.p.xstate.Load()
+	if !t.boot() || !t.deepen() {
+		return x.initial()
+	}
 	b := make([]byte, x.size)
 	copy(b, t.fpFrame(x))
 	x.clean(b)

@@ -326,23 +326,25 @@ func (pl *pool) reuse(s *Space) bool {
 
 // get returns a space that is ready or makes one.
 func (pl *pool) get() (*Space, error) {
-	pl.mu.Lock()
-	for n := len(pl.mu.ready); n > 0; n = len(pl.mu.ready) {
-		s := pl.mu.ready[n-1]
-		pl.mu.ready = pl.mu.ready[:n-1]
-		if s.dead.Load() {
-			go s.end()
-			continue
+	for {
+		pl.mu.Lock()
+		var s *Space
+		if n := len(pl.mu.ready); n > 0 {
+			s = pl.mu.ready[n-1]
+			pl.mu.ready = pl.mu.ready[:n-1]
 		}
-		if n == 1 {
-			pl.refillLocked(1)
-		}
+		pl.refillLocked(1)
 		pl.mu.Unlock()
-		return s, nil
+		if s == nil {
+			return pl.make()
+		}
+		// The guest that had the process before may have seen to it that the
+		// thread does not start (recycle); that is not this one's concern.
+		if s.booted() {
+			return s, nil
+		}
+		go s.end()
 	}
-	pl.refillLocked(1)
-	pl.mu.Unlock()
-	return pl.make()
 }
 
 func (pl *pool) close() {

@@ -428,6 +428,16 @@ func (s *Space) prepare() {
 	s.threads.Unlock()
 }
 
+// booted waits until the thread that was made ahead has started.
+func (s *Space) booted() bool {
+	for _, t := range s.threads.idle {
+		if !t.boot() {
+			return false
+		}
+	}
+	return !s.dead.Load()
+}
+
 // recycle empties the process of s for another address space, or returns nil.
 //
 // That user code of one guest process left nothing in it that could do harm in
