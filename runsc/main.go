@@ -5,6 +5,12 @@
 // One file per command. A command is a function of the global settings and its
 // own arguments; commands.go lists them. runsc knows nothing of how a kernel
 // works: that is boot's.
+//
+// The go:debug lines spare three processes per container the reading of cgroup
+// files at start.
+
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (
