@@ -340,12 +340,13 @@ func (c *dcache) remove(d *Dentry) {
 	c.unlinkLocked(d)
 	c.mu.Unlock()
 	if d.IsDir() {
-		c.prune(d)
+		c.prune(d, true)
 	}
 }
 
-// prune drops every cached descendant of d that is not in use.
-func (c *dcache) prune(d *Dentry) {
+// prune drops every cached descendant of d that is not in use; with gone those
+// in use die with their last reference, so that they do not keep d.
+func (c *dcache) prune(d *Dentry, gone bool) {
 	var kids []*Dentry
 	c.mu.Lock()
 	for k := d.child; k != nil; k = k.snext {
@@ -356,7 +357,10 @@ func (c *dcache) prune(d *Dentry) {
 	c.mu.Unlock()
 	for _, k := range kids {
 		if k.IsDir() {
-			c.prune(k)
+			c.prune(k, gone)
+		}
+		if gone {
+			k.setFlag(dRemoved)
 		}
 		if k.refs.Add(-1) == 0 {
 			if p := c.kill(k); p != nil {

@@ -45,6 +45,13 @@ func TestHammer(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("deadlock")
 	}
+	// Mounts whose path changed before they were unmounted.
+	l := e.ns.Mounts(e.root)
+	for i := len(l) - 1; i > 0; i-- {
+		if err := e.sys.Umount(e.ctx, e.op(l[i].Point), unix.MNT_DETACH); err != nil {
+			t.Errorf("umount %s: %v", l[i].Point, err)
+		}
+	}
 	clean(e, "/")
 	st, _ := e.root.Mount.Super().Statfs(e.ctx)
 	if st.Ffree != st.Files-1 || st.Bfree != st.Blocks {

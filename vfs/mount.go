@@ -109,7 +109,7 @@ func (m *Mount) release() {
 	}
 	m.sys.mu.Unlock()
 	if last {
-		m.sys.dcache.prune(sb.root)
+		m.sys.dcache.prune(sb.root, false)
 	}
 	root.DecRef()
 	if last && root != sb.root {

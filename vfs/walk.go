@@ -403,7 +403,7 @@ func (s *System) lookupChildLocked(ctx kctx.Ctx, dir *Dentry, name string) (*Den
 	}
 	if err != nil {
 		inode = nil
-		if dir.sb.vol {
+		if dir.sb.vol || dir.Removed() {
 			// Not cached: a dentry that dies with its reference.
 			d := s.dcache.newDentry(dir.sb, dir, strings.Clone(name), nil)
 			d.setFlag(dRemoved)

@@ -1,7 +1,6 @@
 package tmpfs
 
 import (
-	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -31,18 +30,12 @@ type file struct {
 	size   atomic.Uint64 // written under dataMu and node.mu
 
 	// Under node.mu.
-	extents []extent
+	extents extents
 	spare   memmap.Range // allocated, not yet part of the file
 
 	maps  memmap.Set
 	seals atomic.Uint32
 }
-
-// extent says that the n bytes at off of the file are at mem of the memory
-// file; all are multiples of a page.
-type extent struct{ off, mem, n uint64 }
-
-func (e extent) end() uint64 { return e.off + e.n }
 
 func (s *Super) newFile(mode uint32, uid creds.KUID, gid creds.KGID) *file {
 	f := &file{}
@@ -56,9 +49,7 @@ func roundUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 func (f *file) Stat(kctx.Ctx) (vfs.Stat, error) {
 	st := f.stat()
 	f.mu.RLock()
-	for _, e := range f.extents {
-		st.Blocks += e.n / 512
-	}
+	st.Blocks = f.extents.bytes / 512
 	f.mu.RUnlock()
 	st.Size = f.size.Load()
 	return st, nil
@@ -85,8 +76,7 @@ func (f *file) Release() {
 // free gives all memory back.
 func (f *file) free() {
 	f.mu.Lock()
-	gone := f.extents
-	f.extents = nil
+	gone := f.extents.cut(0, maxSize&^(pageSize-1))
 	spare := f.spare
 	f.spare = memmap.Range{}
 	f.mu.Unlock()
@@ -103,52 +93,6 @@ func (f *file) give(l []extent) {
 	}
 }
 
-// find returns the index of the first extent that ends behind off.
-func (f *file) find(off uint64) int {
-	l := f.extents
-	if n := len(l); n > 0 && off >= l[n-1].off {
-		if off < l[n-1].end() {
-			return n - 1
-		}
-		return n
-	}
-	return sort.Search(len(l), func(i int) bool { return l[i].end() > off })
-}
-
-// piece returns where off is: memory offset and length up to the end of the
-// extent, or ok false and the length of the hole (to the next extent).
-func (f *file) pieceLocked(off uint64) (mem, n uint64, ok bool) {
-	i := f.find(off)
-	if i == len(f.extents) {
-		return 0, 1 << 62, false
-	}
-	e := f.extents[i]
-	if off < e.off {
-		return 0, e.off - off, false
-	}
-	return e.mem + (off - e.off), e.end() - off, true
-}
-
-// insertLocked adds an extent where there is a hole, merging with neighbours.
-func (f *file) insertLocked(e extent) {
-	i := f.find(e.off)
-	if i > 0 {
-		if p := &f.extents[i-1]; p.end() == e.off && p.mem+p.n == e.mem {
-			p.n += e.n
-			return
-		}
-	}
-	if i < len(f.extents) {
-		if p := &f.extents[i]; e.end() == p.off && e.mem+e.n == p.mem {
-			p.off, p.mem, p.n = e.off, e.mem, p.n+e.n
-			return
-		}
-	}
-	f.extents = append(f.extents, extent{})
-	copy(f.extents[i+1:], f.extents[i:])
-	f.extents[i] = e
-}
-
 // maxSpare is how far ahead of a growing file memory offsets are taken.
 const maxSpare = 4 << 20
 
@@ -156,7 +100,7 @@ const maxSpare = 4 << 20
 // exist. It may stop short with ENOSPC or ENOMEM.
 func (f *file) fillLocked(start, end uint64) error {
 	for start < end {
-		_, n, ok := f.pieceLocked(start)
+		_, n, ok := f.extents.piece(start)
 		if ok {
 			start += n
 			continue
@@ -183,39 +127,11 @@ func (f *file) fillLocked(start, end uint64) error {
 		if err := f.sb.takePages(int64(n / pageSize)); err != nil {
 			return err
 		}
-		f.insertLocked(extent{start, f.spare.Start, n})
+		f.extents.insert(extent{start, f.spare.Start, n})
 		f.spare.Start += n
 		start += n
 	}
 	return nil
-}
-
-// cutLocked removes the pages of [start, end) and returns them.
-func (f *file) cutLocked(start, end uint64) []extent {
-	if start >= end {
-		return nil
-	}
-	var gone, kept []extent
-	i := f.find(start)
-	j := i
-	for ; j < len(f.extents) && f.extents[j].off < end; j++ {
-		e := f.extents[j]
-		if e.off < start {
-			d := start - e.off
-			kept = append(kept, extent{e.off, e.mem, d})
-			e = extent{start, e.mem + d, e.n - d}
-		}
-		if e.end() > end {
-			d := end - e.off
-			kept = append(kept, extent{end, e.mem + d, e.n - d})
-			e.n = d
-		}
-		gone = append(gone, e)
-	}
-	if j > i {
-		f.extents = append(f.extents[:i:i], append(kept, f.extents[j:]...)...)
-	}
-	return gone
 }
 
 // zeroLocked clears [off, end) inside one page, if it exists.
@@ -223,7 +139,7 @@ func (f *file) zeroLocked(off, end uint64) {
 	if off >= end {
 		return
 	}
-	mem, _, ok := f.pieceLocked(off)
+	mem, _, ok := f.extents.piece(off)
 	if !ok {
 		return
 	}
@@ -254,7 +170,7 @@ func (f *file) truncate(size uint64) error {
 		return nil
 	}
 	f.mu.Lock()
-	gone := f.cutLocked(roundUp(size), ^uint64(0)&^(pageSize-1))
+	gone := f.extents.cut(roundUp(size), maxSize&^(pageSize-1))
 	f.zeroLocked(size, min(roundUp(size), old))
 	f.size.Store(size)
 	f.mu.Unlock()
@@ -273,7 +189,7 @@ func (f *file) punch(off, end uint64) {
 		if end > last {
 			f.zeroLocked(last, end)
 		}
-		gone = f.cutLocked(first, last)
+		gone = f.extents.cut(first, last)
 	} else {
 		f.zeroLocked(off, end)
 	}
@@ -297,7 +213,7 @@ func (f *file) readAt(dst *usermem.Buf, off *int64) (int64, error) {
 		}
 		want := min(uint64(dst.Len()), size-at)
 		f.mu.RLock()
-		mem, n, ok := f.pieceLocked(at)
+		mem, n, ok := f.extents.piece(at)
 		f.mu.RUnlock()
 		want = min(want, n)
 		var m int64
@@ -379,13 +295,13 @@ func (f *file) writeAt(src *usermem.Buf, off *int64, appendTo bool) (int64, erro
 func (f *file) room(at, n uint64) (mem, got uint64, fresh bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	mem, have, ok := f.pieceLocked(at)
+	mem, have, ok := f.extents.piece(at)
 	if ok {
 		return mem, min(n, have), false, nil
 	}
 	end := at + min(n, have)
 	err = f.fillLocked(at&^(pageSize-1), roundUp(end))
-	mem, have, ok = f.pieceLocked(at)
+	mem, have, ok = f.extents.piece(at)
 	if !ok {
 		return 0, 0, false, err
 	}
@@ -482,14 +398,19 @@ func (o *openFile) Seek(ctx kctx.Ctx, _ *vfs.File, off int64, whence int) (int64
 	defer f.mu.RUnlock()
 	at := uint64(off)
 	for at < uint64(size) {
-		_, n, ok := f.pieceLocked(at)
+		_, n, ok := f.extents.piece(at)
 		if ok == (whence == unix.SEEK_DATA) {
 			return int64(at), nil
 		}
-		if at+n < at {
-			break
-		}
 		at += n
+		if !ok && at&(chunkSize-1) == 0 {
+			// Over chunks without data at once.
+			c, more := f.extents.nextChunk(at >> chunkShift)
+			if !more {
+				break
+			}
+			at = c << chunkShift
+		}
 	}
 	if whence == unix.SEEK_DATA {
 		return 0, errno.ENXIO
@@ -560,14 +481,5 @@ func (o *openFile) Allocate(ctx kctx.Ctx, _ *vfs.File, mode uint32, off, n uint6
 func (f *file) holes(first, last uint64) int64 {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	var n int64
-	for first < last {
-		_, k, ok := f.pieceLocked(first)
-		k = min(k, last-first)
-		if !ok {
-			n += int64(k / pageSize)
-		}
-		first += k
-	}
-	return n
+	return int64((last - first - f.extents.present(first, last)) / pageSize)
 }

@@ -9,6 +9,9 @@ import (
 	"redoubt.dev/redoubt/vfs"
 )
 
+// mapAround is how many bytes around a fault are offered for mapping.
+const mapAround = 16 << 20
+
 // faultAhead is how many bytes around a fault on a hole are filled with it.
 const faultAhead = 64 << 10
 
@@ -35,27 +38,28 @@ func (f *file) Translate(ctx kctx.Ctx, required, optional memmap.Range, write bo
 		return nil, nil
 	}
 	optional.End = min(optional.End, end)
+	// As much as is cheap.
+	optional = optional.Intersect(memmap.Range{Start: required.Start - min(required.Start, mapAround), End: required.End + mapAround})
 	fill := memmap.Range{Start: required.Start &^ (faultAhead - 1), End: (required.End + faultAhead - 1) &^ (faultAhead - 1)}.Intersect(optional)
 	if f.sb.freePages() < faultAhead/pageSize || fill.Len() == 0 {
 		fill = required
 	}
 	if err := f.fillLocked(fill.Start, fill.End); err != nil {
-		if _, _, ok := f.pieceLocked(required.Start); !ok {
+		if _, _, ok := f.extents.piece(required.Start); !ok {
 			return nil, err
 		}
 	}
 	var out []memmap.Translation
-	for i := f.find(optional.Start); i < len(f.extents) && f.extents[i].off < optional.End; i++ {
-		e := f.extents[i]
-		c := memmap.Range{Start: e.off, End: e.end()}.Intersect(optional)
-		if c.Len() == 0 {
-			continue
+	mem := f.sb.t.mem
+	write = f.seals.Load()&unix.F_SEAL_WRITE == 0
+	f.extents.each(optional, func(e extent) {
+		mem.IncRef(memmap.Range{Start: e.mem, End: e.mem + e.n})
+		if k := len(out) - 1; k >= 0 && out[k].Source.End == e.off && out[k].Offset+out[k].Source.Len() == e.mem {
+			out[k].Source.End = e.end()
+			return
 		}
-		mem := e.mem + (c.Start - e.off)
-		f.sb.t.mem.IncRef(memmap.Range{Start: mem, End: mem + c.Len()})
-		out = append(out, memmap.Translation{Source: c, File: f.sb.t.mem, Offset: mem,
-			Write: f.seals.Load()&unix.F_SEAL_WRITE == 0})
-	}
+		out = append(out, memmap.Translation{Source: memmap.Range{Start: e.off, End: e.end()}, File: mem, Offset: e.mem, Write: write})
+	})
 	return out, nil
 }
 

@@ -62,7 +62,7 @@ func (t *Type) NoDev() bool  { return true }
 // Mount makes an instance.
 func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super, error) {
 	s := &Super{t: t, dev: t.sys.AllocDev()}
-	o := options{mode: 0o1777, size: t.DefaultSize, uid: uint32(ctx.Creds().FSUID), gid: uint32(ctx.Creds().FSGID)}
+	o := options{mode: 0o1777, size: t.DefaultSize, inodes: t.DefaultSize / pageSize, uid: uint32(ctx.Creds().FSUID), gid: uint32(ctx.Creds().FSGID)}
 	if err := o.parse(ctx.Creds(), opts.Data); err != nil {
 		return nil, err
 	}
@@ -158,7 +158,8 @@ func (s *Super) freePages() int64 {
 	if m := s.maxPages.Load(); m > 0 {
 		return m - s.pages.Load()
 	}
-	return 1 << 50
+	// No file system is larger than this, so that a wild fallocate ends.
+	return max(1<<26-s.pages.Load(), 0)
 }
 
 func (s *Super) takeInode() error {

@@ -62,8 +62,12 @@ func TestFileAgainstModel(t *testing.T) {
 	f := e.open("/f", unix.O_RDWR|unix.O_CREAT)
 	rng := rand.New(rand.NewSource(1))
 	var model []byte
+	base := int64(0)
 	for i := 0; i < 3000; i++ {
-		off := rng.Int63n(200 << 10)
+		if i == 1500 {
+			base = 2<<20 - 100<<10 // across the border of two chunks
+		}
+		off := rng.Int63n(200<<10) + base
 		n := rng.Int63n(20 << 10)
 		switch rng.Intn(5) {
 		case 0:
