@@ -22,6 +22,7 @@
 package systrap
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -83,6 +84,9 @@ func New(o Options) (platform.Platform, error) {
 	if o.PoolSize == 0 {
 		o.PoolSize = 2
 	}
+	if !hasFSGSBase() {
+		return nil, errors.New("systrap: the host does not let user code set FS and GS (FSGSBASE: Linux 5.9 and a CPU since 2012)")
+	}
 	z, err := newZygote()
 	if err != nil {
 		return nil, err
@@ -95,6 +99,22 @@ func New(o Options) (platform.Platform, error) {
 		return nil, fmt.Errorf("probing the stub: %w", err)
 	}
 	return p, nil
+}
+
+// hasFSGSBase looks for HWCAP2_FSGSBASE, without which the stub's first trap
+// would end in SIGILL. Where there is no auxiliary vector it is taken for there.
+func hasFSGSBase() bool {
+	const atHWCAP2, fsgsbase = 26, 2
+	aux, err := unix.Auxv()
+	if err != nil {
+		return true
+	}
+	for _, a := range aux {
+		if a[0] == atHWCAP2 {
+			return a[1]&fsgsbase != 0
+		}
+	}
+	return false
 }
 
 // limitProcs leaves half of the cores to user code. With as many Ps as cores,
