@@ -100,7 +100,7 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (*container, error) {
 			return nil, err
 		}
 	}
-	if a.Root.ReadOnly && !a.Root.Overlay {
+	if a.Root.ReadOnly {
 		if err := c.b.remountReadOnly("/"); err != nil {
 			return nil, fmt.Errorf("making the root read-only: %w", err)
 		}
