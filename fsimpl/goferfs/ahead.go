@@ -1,6 +1,7 @@
 package goferfs
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -8,6 +9,10 @@ import (
 // walkStarts is how many directories in a row are fetched one by one before
 // it counts as a walk of the tree.
 const walkStarts = 3
+
+// spare says that there are processors for fetching beside the walker, its
+// user code and the gofer. Where there are not it is faster to take turns.
+var spare = runtime.NumCPU() > 2
 
 // readAhead fetches the directories that a walk of the tree will come to next,
 // while the walker works on what it has.
@@ -34,7 +39,7 @@ func (r *readAhead) wait() bool {
 // from starts fetching what comes after directory i, if a walk is under way.
 func (r *readAhead) from(i *inode) {
 	s := r.fs
-	if !s.exclusive || s.walking.Load() <= walkStarts || r.stop.Load() {
+	if !s.exclusive || s.walking.Load() <= walkStarts || !spare || r.stop.Load() {
 		return
 	}
 	r.mu.Lock()

@@ -3,6 +3,7 @@ package goferfs
 import (
 	"golang.org/x/sys/unix"
 
+	"redoubt.dev/redoubt/gofer/wire"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/memmap"
@@ -192,7 +193,7 @@ func (i *inode) listing() ([]entry, error) {
 		if s.exclusive && room {
 			// The deeper a walk of the tree, the more of it comes at once.
 			if n := s.walking.Add(1); n > walkStarts {
-				more = uint32(min(64<<min(n-walkStarts, 6), 1024))
+				more = uint32(min(128<<min(n-walkStarts, 5), wire.MaxList))
 			}
 		}
 		l, err := i.fetch(1<<31, more)

@@ -96,7 +96,7 @@ func (i *inode) use(acc int) (int, error) {
 		if i.early.Load() && i.early.Swap(false) {
 			i.fs.openedUsed.Add(1)
 		}
-		if i.mark.Load() && i.mark.Swap(false) {
+		if spare && i.mark.Load() && i.mark.Swap(false) {
 			go i.openNext()
 		}
 		return fd, nil

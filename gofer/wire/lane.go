@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,9 +11,21 @@ import (
 	"redoubt.dev/redoubt/sentry/errno"
 )
 
-// spinFor is how long a side looks for the next packet before it sleeps. A
-// wake-up across cores costs 10 us and more; most answers come sooner.
-const spinFor = 25 * time.Microsecond
+// A side looks for the next packet for a while before it sleeps: a wake-up
+// across cores costs 10 us and more, and most answers come sooner. With two
+// processors or less the other side needs the one that we would spin on, and
+// so do the sentry and the user code: then the client gives way at each look,
+// and the server hardly waits.
+var (
+	clientSpin, serverSpin = 25 * time.Microsecond, 25 * time.Microsecond
+	busyLooks              = 5 * time.Microsecond
+)
+
+func init() {
+	if runtime.NumCPU() <= 2 {
+		serverSpin, busyLooks = 5*time.Microsecond, 0
+	}
+}
 
 var packets = sync.Pool{New: func() any { b := make([]byte, MaxPacket); return &b }}
 
@@ -29,7 +42,7 @@ func recvSpin(fd int, p []byte, fds *[MaxFDs]int, spin time.Duration) (int, int,
 			if d > spin {
 				break
 			}
-			if d > spin/5 {
+			if d > busyLooks {
 				schedYield()
 			}
 		}
@@ -181,7 +194,7 @@ func (c *Client) receive() bool {
 	bp := packets.Get().(*[]byte)
 	defer packets.Put(bp)
 	var fds [MaxFDs]int
-	n, nf, err := recvSpin(c.fd, *bp, &fds, spinFor)
+	n, nf, err := recvSpin(c.fd, *bp, &fds, clientSpin)
 	if err != nil || n == 0 {
 		return false
 	}
@@ -233,7 +246,7 @@ func (s *Server) Next() (Request, bool) {
 	}
 	spin := time.Duration(0)
 	if s.busy {
-		spin = spinFor
+		spin = serverSpin
 	}
 	for {
 		var fds [MaxFDs]int
