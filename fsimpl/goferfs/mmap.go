@@ -109,16 +109,23 @@ func (i *inode) RemoveMapping(m memmap.Mapping, ar memmap.Range, off uint64, wri
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	d := i.dataLocked()
-	for n := range d.mapped.list {
+	// ar may also join several of the ranges told: areas merge.
+	for n, left := 0, ar.Len(); n < len(d.mapped.list) && left > 0; {
 		x := d.mapped.list[n]
-		if x.m != m || x.writable != writable || ar.Start < x.ar.Start || ar.End > x.ar.End || x.off+(ar.Start-x.ar.Start) != off {
+		if x.m != m || x.writable != writable || !x.ar.Overlaps(ar) || x.off-x.ar.Start != off-ar.Start {
+			n++
 			continue
 		}
-		d.mapped.list = append(d.mapped.list[:n], d.mapped.list[n+1:]...)
+		cut := x.ar.Intersect(ar)
+		left -= cut.Len()
+		last := len(d.mapped.list) - 1
+		d.mapped.list[n] = d.mapped.list[last]
+		d.mapped.list[last] = mapping{}
+		d.mapped.list = d.mapped.list[:last]
 		if writable {
 			d.mapped.writable--
 		}
-		for _, r := range []memmap.Range{{Start: x.ar.Start, End: ar.Start}, {Start: ar.End, End: x.ar.End}} {
+		for _, r := range []memmap.Range{{Start: x.ar.Start, End: cut.Start}, {Start: cut.End, End: x.ar.End}} {
 			if r.Start < r.End {
 				d.mapped.list = append(d.mapped.list, mapping{m, r, x.off + (r.Start - x.ar.Start), writable})
 				if writable {
@@ -126,7 +133,6 @@ func (i *inode) RemoveMapping(m memmap.Mapping, ar memmap.Range, off uint64, wri
 				}
 			}
 		}
-		break
 	}
 	if i.dirty && d.mapped.writable == 0 {
 		if fd := i.anyFDLocked(); fd >= 0 {

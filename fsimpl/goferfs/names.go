@@ -17,6 +17,8 @@ import (
 const (
 	missesBeforeList = 3
 	listAhead        = 1024
+	// hugeDir is how many entries a directory may have to be kept as a whole.
+	hugeDir = 1 << 15
 )
 
 // Lookup implements vfs.Inode.
@@ -222,7 +224,7 @@ func (i *inode) fetch(first, more uint32) ([]entry, error) {
 				continue
 			}
 		}
-		if !keep {
+		if !keep || n == 0 && len(x.names) > hugeDir {
 			if n > 0 {
 				break
 			}
