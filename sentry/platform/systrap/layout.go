@@ -72,7 +72,8 @@ type area struct {
 	arch        uint32
 	fp          uint32
 	deferred    uint32
-	_           [17]uint32
+	sentryCPU   uint32
+	_           [16]uint32
 	regs        arch.Regs
 	_           [5]uint64
 	msg         [7]uint64

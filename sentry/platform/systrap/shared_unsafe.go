@@ -13,6 +13,9 @@ import (
 //go:noescape
 func spinWhile(p *uint32, v, n uint32) bool
 
+// currentCPU returns the number of the core this runs on.
+func currentCPU() uint32
+
 func spin(p *atomic.Uint32, v, n uint32) bool {
 	return spinWhile((*uint32)(unsafe.Pointer(p)), v, n)
 }

@@ -128,6 +128,7 @@ func (t *Thread) handOver(cmd uint32) {
 	a.cmd = cmd
 	slept := a.stubSleep.Load() != 0
 	a.spin = t.spinner.stub(t.s.p, slept)
+	a.sentryCPU = currentCPU()
 	a.turn.Store(turnStub)
 	woke := a.stubSleep.Load() != 0
 	if woke {

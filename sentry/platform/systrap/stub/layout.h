@@ -109,7 +109,8 @@ struct area {
 	u32 arch;                  /* of SIGSYS */
 	u32 fp;                    /* offset of the FP state in the area */
 	u32 deferred;              /* an interrupt came inside the stub */
-	u32 pad2[17];
+	u32 sentry_cpu;            /* where the sentry's thread was */
+	u32 pad2[16];
 	struct regs regs; /* offset 256 */
 	u64 pad3[5];
 	struct msg msg; /* offset 512 */

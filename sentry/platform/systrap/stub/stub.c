@@ -48,10 +48,21 @@ static inline void wrgs(u64 v) { __asm__ volatile("wrgsbase %0" ::"r"(v)); }
 
 static inline u32 load(u32 *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 
-/* hand_over gives the area to the sentry and returns when it is ours again. */
+/* cpu returns the number of the core, from the limit of the segment that the
+ * vDSO has for it (linux: vdso/processor.h). */
+static inline u32 cpu(void)
+{
+	u32 v;
+	__asm__("lsl %1, %0" : "=r"(v) : "r"(0x7b));
+	return v & 0xfff;
+}
+
+/* hand_over gives the area to the sentry and returns when it is ours again. If
+ * the sentry's thread was last on this core it waits for the core, and we
+ * for it: no spinning then. */
 static void hand_over(struct area *a)
 {
-	u32 n = a->spin;
+	u32 n = a->sentry_cpu == cpu() ? 0 : a->spin;
 	__atomic_exchange_n(&a->turn, TURN_SENTRY, __ATOMIC_SEQ_CST);
 	if (a->sentry_sleep)
 		futex(&a->turn, 1, 1);
