@@ -68,7 +68,8 @@ type Mappable interface {
 	// AddMapping is told that [ar) of m maps offsets from off; writable says
 	// that m is shared and may be written (F_SEAL_WRITE, ETXTBSY).
 	AddMapping(m Mapping, ar Range, off uint64, writable bool) error
-	// RemoveMapping undoes AddMapping for exactly or a part of its range.
+	// RemoveMapping undoes AddMapping for its range, a part of it, or several
+	// ranges that touch (neighbouring areas join).
 	RemoveMapping(m Mapping, ar Range, off uint64, writable bool)
 	// Translate returns where the pages of required are, and as much of
 	// optional around it as is cheap to know, in order, each with a reference
