@@ -31,6 +31,7 @@ type asyncIO struct {
 	sig   int32
 	fd    int32
 	entry *wait.Entry
+	dn    *dnotify
 }
 
 // SendIO sends sig (0: SIGIO without information) to owner because fd became

@@ -137,6 +137,9 @@ func (f *File) release(ctx kctx.Ctx) {
 	f.epollGone()
 	if a := f.async.Load(); a != nil {
 		f.setAsync(-1, false)
+		if f.mode&fDirectory != 0 {
+			f.Notify(ctx, -1, 0)
+		}
 	}
 	if f.locked.Load() {
 		f.releaseLocks()
@@ -168,6 +171,9 @@ func (f *File) Flush(ctx kctx.Ctx, owner any) error {
 		return nil
 	}
 	f.releaseRecordLocks(owner)
+	if f.mode&fDirectory != 0 && f.async.Load() != nil {
+		f.Notify(ctx, -1, 0)
+	}
 	return f.ops.Flush(ctx, f)
 }
 

@@ -211,6 +211,7 @@ func (f *File) releaseRecordLocks(owner any) {
 func (f *File) releaseLocks() {
 	f.releaseRecordLocks(f)
 	f.flockRemove()
+	f.dropLease()
 }
 
 func (f *File) flockRemove() {

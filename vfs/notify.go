@@ -22,10 +22,17 @@ type notifyState struct {
 
 // mark is one watch of an inode.
 type mark struct {
-	in    *Inotify
+	in    sink
 	wd    int32
 	mask  uint32 // under inodeState.mu
 	inode Inode
+}
+
+// sink is where the events of a mark go: an inotify instance, or a dnotify.
+type sink interface {
+	push(wd int32, mask, cookie uint32, name string)
+	// forget is told that the mark has ended.
+	forget(wd int32)
 }
 
 var kernelCtx = kctx.Background(rootCreds)
@@ -55,6 +62,9 @@ func (s *System) tell(i Inode, mask, cookie uint32, name string, unlinked bool) 
 	}
 	for _, m := range hit {
 		m.in.push(m.wd, mask, cookie, name)
+		if _, dn := m.in.(*dnotify); dn && name == "" {
+			continue
+		}
 		if m.mask&unix.IN_ONESHOT != 0 {
 			s.dropLocked(st, m)
 		}

@@ -118,6 +118,11 @@ func (s *System) openDentry(ctx kctx.Ctx, m *Mount, d *Dentry, flags uint32, tru
 func (s *System) openInode(ctx kctx.Ctx, m *Mount, d *Dentry, kind, flags uint32) (*File, error) {
 	inode := d.inode
 	write := accessMask(flags)&MayWrite != 0
+	if kind == unix.S_IFREG {
+		if err := s.breakLeases(ctx, inode, write, flags&unix.O_NONBLOCK != 0); err != nil {
+			return nil, err
+		}
+	}
 	extra := uint32(0)
 	if write && (kind == unix.S_IFREG || kind == 0) {
 		if err := m.wantWrite(); err != nil {

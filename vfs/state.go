@@ -22,6 +22,7 @@ type inodeState struct {
 	mu     sync.Mutex
 	locks  fileLocks
 	marks  []*mark
+	leases []*lease
 	kept   int // counts of the inode that the marks hold
 	pipe   any
 	socket any

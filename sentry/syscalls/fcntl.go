@@ -13,7 +13,7 @@ import (
 var fcntlRows = []Row{
 	{32, "dup", sysDup, "fd", Full, ""},
 	{33, "dup2", sysDup2, "fd,fd", Full, ""},
-	{72, "fcntl", sysFcntl, "fd,fcntl,hex", Partial, "leases refused with EINVAL; F_NOTIFY refused; read and write hints kept nowhere"},
+	{72, "fcntl", sysFcntl, "fd,fcntl,hex", Partial, "read and write hints kept nowhere"},
 	{73, "flock", sysFlock, "fd,int", Full, ""},
 	{292, "dup3", sysDup3, "fd,fd,oflags", Full, ""},
 }
@@ -213,12 +213,15 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		return 0, s.AddSeals(uint32(arg))
 	case unix.F_GETLEASE:
-		return unix.F_UNLCK, nil
+		return uint64(f.Lease()), nil
 	case unix.F_SETLEASE:
-		if arg == unix.F_UNLCK {
-			return 0, errno.EAGAIN
+		ownSelf(t, f)
+		return 0, f.SetLease(t, fd, int16(min(arg, 99)))
+	case unix.F_NOTIFY:
+		if uint32(arg)&^(1<<31) != 0 {
+			ownSelf(t, f)
 		}
-		return 0, errno.EINVAL
+		return 0, f.Notify(t, fd, uint32(arg))
 	case fGetRWHint, fGetFileHint:
 		var zero uint64
 		return 0, kernel.Put(t, arg, &zero)
@@ -245,6 +248,13 @@ type pipeSizer interface {
 type sealer interface {
 	Seals() uint32
 	AddSeals(s uint32) error
+}
+
+// ownSelf makes the caller the owner of a file that has none.
+func ownSelf(t *kernel.Task, f *vfs.File) {
+	if f.Owner().PID == 0 {
+		f.SetOwner(vfs.Owner{Type: vfs.OwnerPID, PID: t.TGID(), Target: t.ThreadGroup()})
+	}
 }
 
 // setOwner finds who will get the signals.
