@@ -154,12 +154,7 @@ func (p *pair) ioctl(ctx kctx.Ctx, f *vfs.File, io usermem.IO, cmd uint32, arg u
 		p.setWinsize(ws)
 		return 0, nil
 	case unix.TIOCOUTQ:
-		p.mu.Lock()
-		n := int32(p.line.OutputLen())
-		if isMaster {
-			n = int32(p.line.InQueue())
-		}
-		p.mu.Unlock()
+		var n int32 // a pty has no output of its own that could wait
 		return 0, usermem.Put(io, arg, &n)
 	case unix.TIOCSCTTY:
 		return 0, p.tty.acquire(ctx, f, int32(arg))

@@ -28,7 +28,7 @@ type pair struct {
 	mu         sync.Mutex
 	line       *ldisc.Line
 	ws         unix.Winsize
-	slaves     int  // open slave descriptions
+	slaves     int  // open slave descriptions, dead ones included
 	slaveSeen  bool // the slave was opened at least once
 	masterGone bool
 	locked     bool
@@ -95,7 +95,6 @@ func (p *pair) masterReady() wait.Events {
 func (p *pair) hangup() {
 	p.mu.Lock()
 	p.gen++
-	p.slaves = 0
 	p.mu.Unlock()
 	p.tty.hangup()
 	p.after(nil)
@@ -462,9 +461,7 @@ func (s *slave) Ioctl(ctx kctx.Ctx, f *vfs.File, io usermem.IO, cmd uint32, arg 
 func (s *slave) Release(ctx kctx.Ctx, f *vfs.File) {
 	p := s.p
 	p.mu.Lock()
-	if s.gen == p.gen {
-		p.slaves--
-	}
+	p.slaves--
 	p.mu.Unlock()
 	p.masterQ.Notify(p.masterReady())
 }

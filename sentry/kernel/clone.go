@@ -337,6 +337,7 @@ func (t *Task) makeChild(a *CloneArgs, cred *creds.Credentials) (child *Task, er
 		}
 		k.attachLocked(c, p, true)
 		tg.joinLocked(t.tg.pgrp)
+		tg.noTTY = t.tg.noTTY
 	} else {
 		k.attachLocked(c, p, false)
 		t.tg.sigMu.Lock()

@@ -286,8 +286,7 @@ func (tg *ThreadGroup) SessionInfo(ns *PIDNamespace) (pgid, sid int32, tty TTY, 
 		return 0, 0, nil, fg
 	}
 	s := tg.pgrp.session
-	if s.tty != nil {
-		tty = s.tty
+	if tty = tg.ttyLocked(); tty != nil {
 		if s.fg != nil {
 			fg = s.fg.pid.In(ns)
 		}
@@ -299,10 +298,16 @@ func (tg *ThreadGroup) SessionInfo(ns *PIDNamespace) (pgid, sid int32, tty TTY, 
 func (t *Task) TTY() TTY {
 	t.k.ts.mu.RLock()
 	defer t.k.ts.mu.RUnlock()
-	if t.tg.pgrp == nil {
+	return t.tg.ttyLocked()
+}
+
+// ttyLocked is the process's controlling terminal: its session's, unless it
+// gave it up on its own (TIOCNOTTY).
+func (tg *ThreadGroup) ttyLocked() TTY {
+	if tg.pgrp == nil || tg.pgrp.session.tty == nil || tg.pgrp.session.tty == tg.noTTY {
 		return nil
 	}
-	return t.tg.pgrp.session.tty
+	return tg.pgrp.session.tty
 }
 
 // SetTTY is TIOCSCTTY, and the open of a terminal by a session leader without
@@ -351,14 +356,13 @@ func (t *Task) DropTTY(tty TTY) error {
 	k := t.k
 	k.ts.mu.Lock()
 	tg := t.tg
-	if tg.pgrp == nil || tg.pgrp.session.tty != tty {
+	if tg.ttyLocked() != tty {
 		k.ts.mu.Unlock()
 		return errno.ENOTTY
 	}
 	s := tg.pgrp.session
 	if s.leader != tg {
-		// Linux clears only the caller's own pointer; a session member
-		// without the terminal is not modelled.
+		tg.noTTY = tty
 		k.ts.mu.Unlock()
 		return nil
 	}
@@ -381,7 +385,7 @@ func hangup(l []*ThreadGroup) {
 }
 
 // HangupTTY is what the loss of the carrier does (master closed): SIGHUP and
-// SIGCONT to the session leader and the foreground group; the session loses
+// SIGCONT to the session leader alone (linux: __tty_hangup); the session loses
 // the terminal.
 func (k *Kernel) HangupTTY(tty TTY) {
 	k.ts.mu.Lock()
@@ -390,23 +394,12 @@ func (k *Kernel) HangupTTY(tty TTY) {
 		k.ts.mu.Unlock()
 		return
 	}
-	var l []*ThreadGroup
-	if s.fg != nil {
-		l = s.fg.membersLocked()
-	}
 	leader := s.leader
 	s.tty, s.fg = nil, nil
 	k.ts.mu.Unlock()
 	if leader != nil {
-		seen := false
-		for _, tg := range l {
-			seen = seen || tg == leader
-		}
-		if !seen {
-			l = append(l, leader)
-		}
+		hangup([]*ThreadGroup{leader})
 	}
-	hangup(l)
 }
 
 // Foreground is TIOCGPGRP: the foreground group's id seen from t, 0 if none.
@@ -428,7 +421,7 @@ func (t *Task) ttySession(tty TTY, master bool) *Session {
 	if master {
 		return t.k.ttySessionLocked(tty)
 	}
-	if t.tg.pgrp == nil || t.tg.pgrp.session.tty != tty {
+	if t.tg.ttyLocked() != tty {
 		return nil
 	}
 	return t.tg.pgrp.session
@@ -487,7 +480,7 @@ func (k *Kernel) SignalForeground(tty TTY, sig int32) {
 func (t *Task) CheckTTY(tty TTY, sig int32) error {
 	t.k.ts.mu.RLock()
 	pg := t.tg.pgrp
-	if pg == nil || pg.session.tty != tty || pg.session.fg == nil || pg.session.fg == pg {
+	if pg == nil || t.tg.ttyLocked() != tty || pg.session.fg == nil || pg.session.fg == pg {
 		t.k.ts.mu.RUnlock()
 		return nil
 	}

@@ -153,6 +153,7 @@ type ThreadGroup struct {
 	children     tgList
 	sibling      tgLinks
 	pgrp         *ProcessGroup
+	noTTY        TTY // given up with TIOCNOTTY
 	pgLinks      tgLinks
 	exitSignal   int32
 	subreaper    bool
