@@ -166,12 +166,12 @@ func (c *Conn) Call(op string, args, result any, fds ...int) error {
 		return err
 	}
 	if err := c.Send(m, fds...); err != nil {
-		return fmt.Errorf("asking the sandbox to %s: %w", op, err)
+		return fmt.Errorf("sending the sandbox %q: %w", op, err)
 	}
 	for {
 		r, rfds, err := c.Recv()
 		if err != nil {
-			return fmt.Errorf("waiting for the sandbox to %s: %w", op, err)
+			return fmt.Errorf("waiting for the sandbox's answer to %q: %w", op, err)
 		}
 		closeAll(rfds)
 		if r.ID != m.ID {

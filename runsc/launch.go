@@ -121,24 +121,30 @@ func (s *sandbox) create(cfg *config) error {
 	return nil
 }
 
-// explain adds how a helper died to an error of talking to it.
+// explain says how a helper died if an error of talking to it came from that.
 func (s *sandbox) explain(err error) error {
-	for _, h := range []struct {
-		name string
-		c    *child
-	}{{"gofer", s.gofer}, {"sandbox", s.boot}} {
+	if !isDisconnect(err) {
+		return err
+	}
+	ended := func(c *child) (syscall.WaitStatus, bool) {
 		var ws syscall.WaitStatus
-		for i := 0; i < 20; i++ {
-			pid, werr := syscall.Wait4(h.c.pid, &ws, syscall.WNOHANG, nil)
-			if werr == nil && pid == h.c.pid {
-				h.c.pid = 0
-				return fmt.Errorf("%w: %w", err, died(h.name, ws))
-			}
-			if !isDisconnect(err) {
-				break
-			}
-			unix.Poll(nil, 5)
+		pid, werr := syscall.Wait4(c.pid, &ws, syscall.WNOHANG, nil)
+		if werr != nil || pid != c.pid {
+			return ws, false
 		}
+		c.pid = 0
+		return ws, true
+	}
+	for range 20 {
+		if s.boot.pid > 0 {
+			if ws, ok := ended(s.boot); ok {
+				if g, ok := ended(s.gofer); ok && g != 0 {
+					return &diedError{"gofer", g}
+				}
+				return &diedError{"sandbox", ws}
+			}
+		}
+		unix.Poll(nil, 5)
 	}
 	return err
 }
@@ -155,7 +161,13 @@ func (s *sandbox) kill() {
 func (s *sandbox) waitResult() (boot.ExitStatus, error) {
 	var st boot.ExitStatus
 	if err := s.boot.conn.Call("wait", boot.ProcessRef{ID: s.args.ID}, &st); err != nil {
-		return st, s.explain(err)
+		err = s.explain(err)
+		var d *diedError
+		if errors.As(err, &d) && d.ws.Signaled() {
+			// To whoever waits, the container was killed.
+			err = &exitError{code: 128 + int(d.ws.Signal()), msg: d.Error()}
+		}
+		return st, err
 	}
 	return st, nil
 }
@@ -219,7 +231,7 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 	var spec *specs.Spec
 	defer func() {
 		if err != nil {
-			if words := tail(filepath.Join(c.dir, sandboxLog)); words != "" && isDisconnect(err) {
+			if words := tail(filepath.Join(c.dir, sandboxLog)); words != "" && helperDied(err) {
 				err = fmt.Errorf("%w\n%s", err, words)
 			}
 			s.kill()

@@ -213,17 +213,30 @@ func tail(path string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// died describes how a helper ended.
-func died(name string, ws syscall.WaitStatus) error {
+// diedError says how a helper ended.
+type diedError struct {
+	name string
+	ws   syscall.WaitStatus
+}
+
+func (e *diedError) Error() string {
+	ws := e.ws
 	switch {
 	case ws.Signaled() && ws.Signal() == syscall.SIGSYS:
-		return fmt.Errorf("the %s made a host call outside its filter and was killed; run with --debug for a stack trace", name)
+		return fmt.Sprintf("the %s made a host call outside its filter and was killed; run with --debug for a stack trace", e.name)
 	case ws.Signaled() && ws.Signal() == syscall.SIGKILL:
-		return fmt.Errorf("the %s was killed (out of memory, or by hand)", name)
+		return fmt.Sprintf("the %s was killed (out of memory, or by hand)", e.name)
 	case ws.Signaled():
-		return fmt.Errorf("the %s died of signal %d (%v)", name, ws.Signal(), ws.Signal())
+		return fmt.Sprintf("the %s died of signal %d (%v)", e.name, ws.Signal(), ws.Signal())
 	}
-	return fmt.Errorf("the %s ended with status %d", name, ws.ExitStatus())
+	return fmt.Sprintf("the %s ended with status %d", e.name, ws.ExitStatus())
+}
+
+// helperDied says that an error came from the end of a helper process, whose
+// last words may tell more.
+func helperDied(err error) bool {
+	var d *diedError
+	return errors.As(err, &d) || isDisconnect(err)
 }
 
 var errGone = errors.New("container not running")

@@ -81,7 +81,12 @@ func cmdRun(cfg *config, args []string) error {
 	st, err := s.waitResult()
 	if err != nil {
 		if words := tail(c.dir + "/" + sandboxLog); words != "" {
-			err = fmt.Errorf("%w\n%s", err, words)
+			var ee *exitError
+			if errors.As(err, &ee) {
+				err = &exitError{code: ee.code, msg: ee.msg + "\n" + words}
+			} else {
+				err = fmt.Errorf("%w\n%s", err, words)
+			}
 		}
 	}
 	s.kill()
