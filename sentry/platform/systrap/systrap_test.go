@@ -420,6 +420,34 @@ func TestReleaseWhileRunning(t *testing.T) {
 	th.Release()
 }
 
+// TestPark checks that a stub told to sleep wakes up again, whatever it was
+// doing when it was told.
+func TestPark(t *testing.T) {
+	g, th, r := patched(t, getpidLoop)
+	for i := range 500 {
+		if i%7 == 0 {
+			th.FPState() // waits in a handler, not in the call
+		}
+		for range i % 5 * 100 {
+			unix.Getpid()
+		}
+		th.Park()
+		if i%3 == 0 {
+			th.Park()
+		}
+		g.run(th, r, platform.EventSyscall)
+	}
+	if n := testPlatform.active.Load(); n < 1 {
+		t.Errorf("%d active threads", n)
+	}
+	th.Park()
+	before := testPlatform.active.Load()
+	th.Release()
+	if n := testPlatform.active.Load(); n != before {
+		t.Errorf("active: %d, after release %d", before, n)
+	}
+}
+
 // TestRecycle runs guests in processes that others used before.
 func TestRecycle(t *testing.T) {
 	// mov %rdi,%xmm5; mov %rdi,(%rsi); mov %rsp,(%rdx); syscall; movq %xmm5,%rbx; mov (%rsi),%rcx; syscall
