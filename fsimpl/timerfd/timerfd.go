@@ -108,6 +108,9 @@ func (t *File) Get() unix.ItimerSpec {
 	defer t.mu.Unlock()
 	now := read(t.hostClock())
 	t.expireLocked(now)
+	if t.ticks == 0 {
+		t.wakeLocked(now)
+	}
 	return t.getLocked(now)
 }
 
@@ -147,6 +150,13 @@ func (t *File) armLocked(now int64) {
 	t.timer = time.AfterFunc(time.Duration(max(t.next-now, 0)), func() { t.fire(gen) })
 }
 
+// wakeLocked starts a periodic timer again that rested since it expired.
+func (t *File) wakeLocked(now int64) {
+	if t.timer == nil && t.next != 0 {
+		t.armLocked(now)
+	}
+}
+
 func (t *File) fire(gen uint64) {
 	t.mu.Lock()
 	if gen != t.gen {
@@ -156,13 +166,10 @@ func (t *File) fire(gen uint64) {
 	now := read(t.hostClock())
 	t.expireLocked(now)
 	ready := t.ticks > 0
-	// A periodic timer that nobody reads need not run on: expirations are
-	// counted from the clock when somebody looks. It must run while it is
-	// watched with edge triggering, so it simply continues at a sane pace.
-	if t.next != 0 {
-		if t.interval != 0 && t.next-now < 50_000 {
-			now = t.next - 50_000
-		}
+	// As in Linux a periodic timer rests until somebody looks: what expires
+	// meanwhile is counted from the clock (timerfd_tmrproc, timerfd_read_iter).
+	t.timer = nil
+	if !ready {
 		t.armLocked(now)
 	}
 	t.mu.Unlock()
@@ -189,7 +196,8 @@ func (t *File) Read(ctx kctx.Ctx, f *vfs.File, dst *usermem.Buf, off *int64) (in
 		return 0, errno.EINVAL
 	}
 	t.mu.Lock()
-	t.expireLocked(read(t.hostClock()))
+	now := read(t.hostClock())
+	t.expireLocked(now)
 	if t.jumpedLocked() {
 		t.canceled, t.ticks = false, 0
 		t.mu.Unlock()
@@ -197,6 +205,7 @@ func (t *File) Read(ctx kctx.Ctx, f *vfs.File, dst *usermem.Buf, off *int64) (in
 	}
 	n := t.ticks
 	t.ticks = 0
+	t.wakeLocked(now)
 	t.mu.Unlock()
 	if n == 0 {
 		return 0, errno.EAGAIN
