@@ -150,7 +150,7 @@ func (tg *ThreadGroup) Resources() Resources {
 	tg.k.ts.mu.RUnlock()
 	// The space has a lock that comes before TaskSet.mu.
 	if m := l.MM(); m != nil {
-		r.MaxRSSBytes = max(r.MaxRSSBytes, int64(m.Stats().PeakRSS))
+		r.MaxRSSBytes = max(r.MaxRSSBytes, int64(m.PeakRSS()))
 	}
 	return r
 }

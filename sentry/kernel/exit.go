@@ -97,7 +97,7 @@ func (t *Task) exit() {
 	t.releaseMM(true)
 	var peak int64
 	if t.space != nil {
-		peak = int64(t.space.Stats().PeakRSS)
+		peak = int64(t.space.PeakRSS())
 	}
 	th := t.th
 	t.setThread(nil)

@@ -153,8 +153,25 @@ func (s *Space) Stats() Stats {
 	return st
 }
 
-// PeakRSS is the highest RSS seen (getrusage(2)).
-func (s *Space) PeakRSS() uint64 { return s.Stats().PeakRSS }
+// PeakRSS is about the highest RSS there was (getrusage(2)). It is asked for at
+// every exit, so only large pieces are looked at closely.
+func (s *Space) PeakRSS() uint64 {
+	const large = 512 << 10
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var n uint64
+	for _, p := range s.pieces.s {
+		switch {
+		case p.mem && p.len() >= large:
+			n += s.mem.TouchedBytes(p.fileRange())
+		case p.mapped:
+			n += p.len()
+		}
+	}
+	n = max(n, s.peakRSS.Load())
+	s.peakRSS.Store(n)
+	return n
+}
 
 // SetExe records the program's file; it takes a reference of its own.
 func (s *Space) SetExe(ctx kctx.Ctx, f FileRef) {
