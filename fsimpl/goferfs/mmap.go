@@ -81,10 +81,12 @@ func (i *inode) makeHostFileLocked(write bool) error {
 	return nil
 }
 
-// unmapLocked gives the host file up if nothing maps it. Precondition: i.mu.
+// unmapLocked gives the host file up if nothing maps it and its descriptor is
+// not kept for the next open (idleFiles): programs and libraries come again,
+// and so the sentry's own view of them is still there. Precondition: i.mu.
 func (i *inode) unmapLocked() {
 	d := i.data.Load()
-	if d.hf != nil && d.users == 0 && len(d.mapped.list) == 0 {
+	if d.hf != nil && d.users == 0 && len(d.mapped.list) == 0 && (d.hfRW || d.fds[unix.O_RDONLY] < 0) {
 		d.hf.Close()
 		d.hf, d.hfRW = nil, false
 	}
