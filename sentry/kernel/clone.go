@@ -10,6 +10,7 @@ import (
 	"redoubt.dev/redoubt/sentry/limits"
 	"redoubt.dev/redoubt/sentry/mm"
 	"redoubt.dev/redoubt/sentry/platform"
+	"redoubt.dev/redoubt/sentry/seccomp"
 	"redoubt.dev/redoubt/sentry/signal"
 	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/sentry/wait"
@@ -176,10 +177,10 @@ func (t *Task) makeChild(a *CloneArgs, cred *creds.Credentials) (child *Task, er
 	c.persona.Store(t.persona.Load())
 	c.timerSlack.Store(t.timerSlack.Load())
 	c.sched.inherit(&t.sched)
-	c.seccomp.Store(t.seccomp.Load())
-	c.strict.Store(t.strict.Load())
-	if c.seccomp.Load() != nil {
-		c.sysWork.Or(sysSeccomp)
+	if f := t.seccomp.Load(); f != nil {
+		c.setFilters(f)
+		c.strict.Store(t.strict.Load())
+		undo = append(undo, func() { f.Listeners((*seccomp.Listener).Drop) })
 	}
 	c.call.Store(t.call.Load())
 

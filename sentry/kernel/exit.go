@@ -5,6 +5,7 @@ import (
 
 	"redoubt.dev/redoubt/sentry/arch"
 	"redoubt.dev/redoubt/sentry/futex"
+	"redoubt.dev/redoubt/sentry/seccomp"
 	"redoubt.dev/redoubt/sentry/signal"
 	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/sentry/wait"
@@ -119,6 +120,9 @@ func (t *Task) exit() {
 	}
 	if f := t.fs.Swap(nil); f != nil {
 		f.DecRef()
+	}
+	if f := t.seccomp.Load(); f != nil {
+		f.Listeners((*seccomp.Listener).Drop)
 	}
 	ns := t.ns.Load()
 	if ns != nil && ns.mnt != nil {

@@ -8,6 +8,7 @@ import (
 	"redoubt.dev/redoubt/sentry/klog"
 	"redoubt.dev/redoubt/sentry/seccomp"
 	"redoubt.dev/redoubt/sentry/signal"
+	"redoubt.dev/redoubt/sentry/wait"
 )
 
 // SeccompMode is PR_GET_SECCOMP.
@@ -47,7 +48,10 @@ func (t *Task) SeccompStrict() error {
 }
 
 func (t *Task) setFilters(f *seccomp.Filters) {
-	t.seccomp.Store(f)
+	f.Listeners((*seccomp.Listener).Hold)
+	if old := t.seccomp.Swap(f); old != nil {
+		old.Listeners((*seccomp.Listener).Drop)
+	}
 	t.sysWork.Or(sysSeccomp)
 }
 
@@ -72,6 +76,13 @@ func (t *Task) AddFilter(p *seccomp.Program, sync bool) (diverged int32, err err
 			if x != t && x.exitState == exitNone && (x.strict.Load() || !mine.Contains(x.seccomp.Load())) {
 				return x.pid.Load().In(t.pid.Load().ns), nil
 			}
+		}
+	}
+	if p.Listener != nil {
+		busy := false
+		mine.Listeners(func(*seccomp.Listener) { busy = true })
+		if busy {
+			return 0, errno.EBUSY
 		}
 	}
 	f, err := mine.Add(p)
@@ -130,7 +141,7 @@ func (t *Task) filterSyscall() bool {
 		return false
 	}
 	d := seccomp.Data{Nr: int32(r.OrigRax), Arch: seccomp.ArchX8664, IP: r.Rip, Args: r.SyscallArgs()}
-	v := f.Run(&d)
+	v, prog := f.Decide(&d)
 	data := v & seccomp.DataMask
 	switch v & seccomp.ActionMask {
 	case seccomp.Allow:
@@ -174,14 +185,40 @@ func (t *Task) filterSyscall() bool {
 		}
 		return true
 	case seccomp.UserNotif:
-		r.Rax = ^uint64(errno.ENOSYS) + 1
-		return false
+		return t.askSupervisor(prog.Listener, &d)
 	case seccomp.KillThread:
 		klog.Infof("task %d (%s): seccomp kills thread at call %d", t.ThreadID(), t.Name(), d.Nr)
 		t.KillThreadSelf(int32(unix.SIGSYS))
 	default:
 		klog.Infof("task %d (%s): seccomp kills process at call %d", t.ThreadID(), t.Name(), d.Nr)
 		t.KillSelf(int32(unix.SIGSYS))
+	}
+	return false
+}
+
+// askSupervisor is SECCOMP_RET_USER_NOTIF: it waits for the answer; true means
+// that the call runs after all.
+func (t *Task) askSupervisor(l *seccomp.Listener, d *seccomp.Data) bool {
+	r := &t.regs
+	e := wait.NewEntry(wait.All)
+	q := &seccomp.Request{Data: *d, Owner: t}
+	q.SetEntry(e)
+	if l == nil || l.Ask(q) != nil {
+		r.Rax = ^uint64(errno.ENOSYS) + 1
+		return false
+	}
+	err := t.Block(e, noDeadline)
+	a, ok := l.Finish(q)
+	switch {
+	case !ok:
+		r.Rax = t.sysErr(err)
+		return false
+	case a.Continue:
+		return true
+	case a.Errno != 0:
+		r.Rax = uint64(int64(a.Errno))
+	default:
+		r.Rax = uint64(a.Val)
 	}
 	return false
 }

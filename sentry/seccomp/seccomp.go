@@ -33,7 +33,7 @@ const (
 // Known says whether an action can be returned (SECCOMP_GET_ACTION_AVAIL).
 func Known(action uint32) bool {
 	switch action {
-	case KillProcess, KillThread, Trap, Errno, Trace, Log, Allow:
+	case KillProcess, KillThread, Trap, Errno, UserNotif, Trace, Log, Allow:
 		return true
 	}
 	return false
@@ -74,6 +74,8 @@ type Program struct {
 	insns []Insn
 	// Log is SECCOMP_FILTER_FLAG_LOG.
 	Log bool
+	// Listener gets the calls that the program answers UserNotif for.
+	Listener *Listener
 }
 
 // maxInsns is BPF_MAXINSNS; maxChain bounds a whole chain (linux:
@@ -380,14 +382,20 @@ func (f *Filters) Allows(nr uint64) bool {
 
 // Run returns the most restrictive verdict; among equals the newest wins.
 func (f *Filters) Run(d *Data) uint32 {
-	best := uint32(Allow)
+	v, _ := f.Decide(d)
+	return v
+}
+
+// Decide is Run, with the program whose verdict it is (nil for Allow).
+func (f *Filters) Decide(d *Data) (uint32, *Program) {
+	best, prog := uint32(Allow), (*Program)(nil)
 	for x := f; x != nil; x = x.prev {
 		v := x.prog.Run(d)
 		if int32(v&ActionMask) < int32(best&ActionMask) {
-			best = v
+			best, prog = v, x.prog
 		}
 	}
-	return best
+	return best, prog
 }
 
 // Strict is the filter of SECCOMP_MODE_STRICT.

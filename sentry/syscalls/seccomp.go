@@ -11,7 +11,7 @@ import (
 )
 
 var seccompRows = []Row{
-	{317, "seccomp", sysSeccomp, "uint,hex,ptr", Partial, "no user notification (SECCOMP_FILTER_FLAG_NEW_LISTENER)"},
+	{317, "seccomp", sysSeccomp, "uint,hex,ptr", Full, ""},
 }
 
 // seccomp(2).
@@ -49,8 +49,13 @@ func sysSeccomp(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // seccompSet installs the struct sock_fprog at addr.
 func seccompSet(t *kernel.Task, fl uint32, addr uint64) (uint64, error) {
-	const known = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+	const known = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | 1<<5 // WAIT_KILLABLE_RECV
 	if fl&^known != 0 {
+		return 0, errno.EINVAL
+	}
+	listen := fl&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
+	if listen && fl&unix.SECCOMP_FILTER_FLAG_TSYNC != 0 && fl&unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH == 0 {
 		return 0, errno.EINVAL
 	}
 	var prog struct {
@@ -73,9 +78,34 @@ func seccompSet(t *kernel.Task, fl uint32, addr uint64) (uint64, error) {
 		return 0, err
 	}
 	p.Log = fl&unix.SECCOMP_FILTER_FLAG_LOG != 0
+	if listen {
+		return installListener(t, p, fl)
+	}
 	diverged, err := t.AddFilter(p, fl&unix.SECCOMP_FILTER_FLAG_TSYNC != 0)
 	if diverged != 0 && fl&unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH != 0 {
 		return 0, errno.ESRCH
 	}
 	return uint64(diverged), err
+}
+
+// installListener installs p and returns the descriptor of its notifications.
+func installListener(t *kernel.Task, p *seccomp.Program, fl uint32) (uint64, error) {
+	f, err := newListener(t, p)
+	if err != nil {
+		return 0, err
+	}
+	fd, err := t.InstallFile(f, true)
+	if err != nil {
+		f.DecRef(t)
+		return 0, err
+	}
+	diverged, err := t.AddFilter(p, fl&unix.SECCOMP_FILTER_FLAG_TSYNC != 0)
+	if err == nil && diverged != 0 {
+		err = errno.ESRCH
+	}
+	if err != nil {
+		t.FDs().Close(t, fd)
+		return 0, err
+	}
+	return uint64(fd), nil
 }
