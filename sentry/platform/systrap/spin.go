@@ -10,9 +10,9 @@ import (
 // A task that is not blocked needs one core, which its user code and its
 // sentry side take in turn; to spin is to take a second one. While there are
 // cores to spare that costs nobody anything, and a wake-up across cores takes
-// 5 to 15 us: spin for longer than that, since a batch of mappings or a
-// walk of the gofer's tree takes 20 us. Otherwise a spin takes the core from somebody, and
-// a wake-up costs two switches: spin for about that long, which at most
+// 5 to 15 us: spin for longer than that, since a batch of mappings or a walk of
+// the gofer's tree takes 20 us. Otherwise a spin takes the core from somebody,
+// and a wake-up costs two switches: spin for about that long, which at most
 // doubles it.
 const (
 	roundSpins  = 50 // before the sentry looks at its other goroutines
