@@ -182,8 +182,20 @@ func (f Family) Socket(ctx kctx.Ctx, ns socket.Namespace, typ, protocol int) (so
 	return newSocket(st, family, typ, protocol, ep, q), nil
 }
 
+// packetFamily is AF_PACKET, which only boot's own devices use.
+type packetFamily struct{}
+
+// Socket implements socket.Family.
+func (packetFamily) Socket(ctx kctx.Ctx, ns socket.Namespace, typ, protocol int) (socket.Ops, error) {
+	if !ctx.Creds().Capable(creds.CapNetRaw) {
+		return nil, errno.EPERM
+	}
+	return nil, errno.EAFNOSUPPORT
+}
+
 // Register adds both families.
 func Register() {
+	socket.Register(unix.AF_PACKET, packetFamily{})
 	socket.Register(unix.AF_INET, Family{})
 	socket.Register(unix.AF_INET6, Family{V6: true})
 }
