@@ -201,9 +201,11 @@ func (s *Space) remove(ctx kctx.Ctx, r memmap.Range) error {
 func (o *SharedAnon) PunchHole(ctx kctx.Ctx, r memmap.Range) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r = r.Intersect(memmap.Range{Start: 0, End: o.r.Len()})
-	if r.Len() > 0 {
-		o.mem.Zero(memmap.Range{Start: o.r.Start + r.Start, End: o.r.Start + r.End})
+	for i, m := range o.parts {
+		base := i * wholeLimit
+		if x := r.Intersect(memmap.Range{Start: base, End: base + m.Len()}); x.Len() > 0 {
+			o.mem.Zero(memmap.Range{Start: m.Start + (x.Start - base), End: m.Start + (x.End - base)})
+		}
 	}
 	return nil
 }

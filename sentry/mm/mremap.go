@@ -143,7 +143,7 @@ func (s *Space) afterGrow(ctx kctx.Ctx, a *area, r memmap.Range) {
 func (o *SharedAnon) size() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.r.Len()
+	return o.n
 }
 
 // move puts the part old of a at addr, n bytes long, with its pages.

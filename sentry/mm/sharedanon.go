@@ -19,17 +19,17 @@ type SharedAnon struct {
 	mem *pages.Memory
 	id  memmap.Identity
 
-	mu       sync.Mutex
-	r        memmap.Range
+	mu sync.Mutex
+	n  uint64
+	// parts is the memory in steps of wholeLimit, each taken when it is first
+	// wanted; nil once everything was given back.
+	parts    map[uint64]memmap.Range
 	mappings uint64 // bytes mapped, and one for a hold
 }
 
 func newSharedAnon(mem *pages.Memory, n uint64) (*SharedAnon, error) {
-	r, err := mem.Allocate(n)
-	if err != nil {
-		return nil, err
-	}
-	return &SharedAnon{mem: mem, r: r, id: memmap.Identity{DevMinor: 1, Ino: lastShared.Add(1), Path: "/dev/zero (deleted)"}}, nil
+	n = (n + pageMask) &^ pageMask
+	return &SharedAnon{mem: mem, n: n, parts: make(map[uint64]memmap.Range), id: memmap.Identity{DevMinor: 1, Ino: lastShared.Add(1), Path: "/dev/zero (deleted)"}}, nil
 }
 
 // NewSharedAnon returns n bytes of zeroes, held until Release. name is what
@@ -53,13 +53,12 @@ func (o *SharedAnon) Release() { o.unmapped(1) }
 func (o *SharedAnon) unmapped(n uint64) {
 	o.mu.Lock()
 	o.mappings -= n
-	gone := o.mappings == 0
-	r := o.r
-	if gone {
-		o.r = memmap.Range{}
+	var parts map[uint64]memmap.Range
+	if o.mappings == 0 {
+		parts, o.parts, o.n = o.parts, nil, 0
 	}
 	o.mu.Unlock()
-	if gone && r.Len() > 0 {
+	for _, r := range parts {
 		o.mem.DecRef(r)
 	}
 }
@@ -81,11 +80,21 @@ func (o *SharedAnon) RemoveMapping(m memmap.Mapping, ar memmap.Range, off uint64
 func (o *SharedAnon) Translate(ctx kctx.Ctx, required, optional memmap.Range, write bool) ([]memmap.Translation, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	src := memmap.Range{Start: 0, End: o.r.Len()}.Intersect(optional)
+	i := required.Start / wholeLimit
+	part := memmap.Range{Start: i * wholeLimit, End: min((i+1)*wholeLimit, o.n)}
+	src := part.Intersect(optional)
 	if required.Start < src.Start || required.Start >= src.End {
 		return nil, errno.EFAULT
 	}
-	at := o.r.Start + src.Start
+	r, ok := o.parts[i]
+	if !ok {
+		var err error
+		if r, err = o.mem.Allocate(part.Len()); err != nil {
+			return nil, err
+		}
+		o.parts[i] = r
+	}
+	at := r.Start + (src.Start - part.Start)
 	o.mem.IncRef(memmap.Range{Start: at, End: at + src.Len()})
 	return []memmap.Translation{{Source: src, File: o.mem, Offset: at, Write: true}}, nil
 }

@@ -36,12 +36,19 @@ type window struct {
 	live uint64
 }
 
-type leaf [leafWindows]window
+// leaf is the windows of one entry of the top table.
+type leaf struct {
+	windows [leafWindows]window
+	live    uint64 // as of a window
+}
+
+// topTable is read without a lock; entries change under Memory.mu.
+type topTable []atomic.Pointer[leaf]
 
 // Memory is one sparse memfd from which ranges are allocated.
 type Memory struct {
 	ro, rw int
-	top    atomic.Pointer[[]*leaf]
+	top    atomic.Pointer[topTable]
 	// giving is held while freed pages go back; before mu.
 	giving sync.Mutex
 
@@ -75,7 +82,7 @@ func NewMemory(name string) (*Memory, error) {
 	}
 	m := &Memory{ro: ro, rw: rw}
 	m.mu.refs = newRefTree()
-	m.top.Store(new([]*leaf))
+	m.top.Store(new(topTable))
 	return m, nil
 }
 
@@ -119,18 +126,18 @@ func (m *Memory) Allocate(n uint64) (memmap.Range, error) {
 	return r, nil
 }
 
-// growLocked makes the tables reach end.
+const leafSpan = leafWindows * windowSize
+
+// growLocked makes the top table reach end.
 func (m *Memory) growLocked(end uint64) {
-	const span = leafWindows * windowSize
 	old := *m.top.Load()
-	need := int((end + span - 1) / span)
+	need := int((end + leafSpan - 1) / leafSpan)
 	if need <= len(old) {
 		return
 	}
-	top := make([]*leaf, need)
-	copy(top, old)
-	for i := len(old); i < need; i++ {
-		top[i] = new(leaf)
+	top := make(topTable, max(need, len(old)+len(old)/4))
+	for i := range old {
+		top[i].Store(old[i].Load())
 	}
 	m.top.Store(&top)
 }
@@ -141,20 +148,39 @@ func (m *Memory) windowAt(off uint64) *window {
 	if i/leafWindows >= uint64(len(top)) {
 		return nil
 	}
-	return &top[i/leafWindows][i%leafWindows]
+	l := top[i/leafWindows].Load()
+	if l == nil {
+		return nil
+	}
+	return &l.windows[i%leafWindows]
 }
 
-// liveLocked accounts r in its windows and unmaps windows that became empty
-// and lie wholly below next.
+// liveLocked accounts r in its windows. Windows and leaves that became empty
+// and lie wholly below next, which only grows, are given up for good.
 func (m *Memory) liveLocked(r memmap.Range, add bool) {
+	top := *m.top.Load()
 	for off := r.Start; off < r.End; {
 		end := min(r.End, (off|(windowSize-1))+1)
-		w := m.windowAt(off)
+		slot := &top[off/leafSpan]
+		l := slot.Load()
+		if l == nil {
+			l = new(leaf)
+			slot.Store(l)
+		}
+		w := &l.windows[off>>windowShift%leafWindows]
 		if add {
 			w.live += end - off
-		} else if w.live -= end - off; w.live == 0 && (off|(windowSize-1)) < m.mu.next {
-			if p := w.mem.Swap(nil); p != nil {
-				unmap(slice(p, 0, windowSize))
+			l.live += end - off
+		} else {
+			w.live -= end - off
+			l.live -= end - off
+			if w.live == 0 && (off|(windowSize-1)) < m.mu.next {
+				if p := w.mem.Swap(nil); p != nil {
+					unmap(slice(p, 0, windowSize))
+				}
+			}
+			if l.live == 0 && (off|(leafSpan-1)) < m.mu.next {
+				slot.Store(nil)
 			}
 		}
 		off = end
@@ -310,6 +336,22 @@ func (m *Memory) Copy(dst uint64, src []byte) error {
 
 // TouchedBytes is the sum of Touched.
 func (m *Memory) TouchedBytes(r memmap.Range) (n uint64) {
+	// Up to some size one sweep costs less than a call for every run.
+	const sweep = 4 << 20
+	if r.Len() <= sweep {
+		var vec [sweep / pageSize]byte
+		for off := m.NextTouched(r); off < r.End; {
+			b, err := m.Bytes(off, r.End-off, false)
+			if err != nil || mincore(b, vec[:]) != nil {
+				break
+			}
+			for _, v := range vec[:len(b)/pageSize] {
+				n += uint64(v&1) * pageSize
+			}
+			off += uint64(len(b))
+		}
+		return n
+	}
 	for _, t := range m.Touched(r) {
 		n += t.Len()
 	}

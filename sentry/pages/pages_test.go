@@ -120,3 +120,27 @@ func TestHostFileCutShort(t *testing.T) {
 	}
 	h.DecRef(r)
 }
+
+func TestTablesAreFreed(t *testing.T) {
+	m, err := NewMemory("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for i := 0; i < 1000; i++ {
+		r, err := m.Allocate(1 << 30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.DecRef(r)
+	}
+	n := 0
+	for i := range *m.top.Load() {
+		if (*m.top.Load())[i].Load() != nil {
+			n++
+		}
+	}
+	if n > 1 {
+		t.Errorf("%d leaves left", n)
+	}
+}
