@@ -63,7 +63,7 @@ func sysIoctl(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err == errno.ENOTTY && cmd>>8 == 0x89 {
 		// Sockets of every family answer for network devices (netdevice(7)).
 		if _, notSocket := socket.Of(f); notSocket == nil {
-			return inet.StackOf(t.NetNS()).Ioctl(t.Mem(), cmd, arg)
+			return inet.StackOf(t.NetNS()).Ioctl(t, t.Mem(), cmd, arg)
 		}
 	}
 	return v, err

@@ -275,9 +275,9 @@ func sysConnect(t *kernel.Task, a arch.Args) (uint64, error) {
 	case err != nil:
 		return 0, err
 	}
-	v, err := s.GetOpt(t, unix.SOL_SOCKET, unix.SO_ERROR, 4)
-	if err == nil && len(v) == 4 && v[0]|v[1] != 0 {
-		err = errno.Errno(uint16(v[0]) | uint16(v[1])<<8)
+	// Ask how it ended; this also tells the socket that it is known.
+	if err = s.Connect(t, addr); err == errno.EISCONN {
+		err = nil
 	}
 	return 0, err
 }

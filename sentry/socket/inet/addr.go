@@ -17,7 +17,7 @@ func (s *Socket) parseAddr(b []byte, strict bool) (tcpip.FullAddress, error) {
 	}
 	switch fam := int(binary.LittleEndian.Uint16(b)); {
 	case fam == unix.AF_INET || fam == unix.AF_UNSPEC && s.family == unix.AF_INET && !strict:
-		if s.family == unix.AF_INET6 && s.ep.SocketOptions().GetV6Only() {
+		if s.family == unix.AF_INET6 && s.ep().SocketOptions().GetV6Only() {
 			return a, errno.EINVAL
 		}
 		if s.family == unix.AF_INET6 && strict {

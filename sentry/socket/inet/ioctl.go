@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 
+	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/usermem"
@@ -21,18 +22,18 @@ const ifreqSize = 40
 func (s *Socket) Ioctl(ctx kctx.Ctx, f *vfs.File, io usermem.IO, cmd uint32, arg uint64) (uint64, error) {
 	switch cmd {
 	case unix.TIOCINQ: // also FIONREAD
-		if s.stream() && tcpState(s.ep.State()) == stateListen {
+		if s.stream() && tcpState(s.ep().State()) == stateListen {
 			return 0, errno.EINVAL
 		}
 		return s.queueSize(io, arg, tcpip.ReceiveQueueSizeOption)
 	case unix.TIOCOUTQ:
 		return s.queueSize(io, arg, tcpip.SendQueueSizeOption)
 	}
-	return s.st.Ioctl(io, cmd, arg)
+	return s.st.Ioctl(ctx, io, cmd, arg)
 }
 
 func (s *Socket) queueSize(io usermem.IO, arg uint64, o tcpip.SockOptInt) (uint64, error) {
-	v, terr := s.ep.GetSockOptInt(o)
+	v, terr := s.ep().GetSockOptInt(o)
 	if terr != nil {
 		return 0, toErrno(terr)
 	}
@@ -80,14 +81,19 @@ func (st *Stack) Devices() []Device {
 	return l
 }
 
-// Ioctl answers the SIOCGIF* requests, for sockets of every family.
-func (st *Stack) Ioctl(io usermem.IO, cmd uint32, arg uint64) (uint64, error) {
+// Ioctl answers the SIOCGIF* requests and takes devices up and down, for sockets of every family.
+func (st *Stack) Ioctl(ctx kctx.Ctx, io usermem.IO, cmd uint32, arg uint64) (uint64, error) {
 	switch cmd {
 	case unix.SIOCGIFCONF:
 		return st.ifconf(io, arg)
 	case unix.SIOCGIFNAME, unix.SIOCGIFINDEX, unix.SIOCGIFFLAGS, unix.SIOCGIFADDR, unix.SIOCGIFNETMASK, unix.SIOCGIFBRDADDR,
 		unix.SIOCGIFMTU, unix.SIOCGIFHWADDR, unix.SIOCGIFTXQLEN, unix.SIOCGIFMETRIC, unix.SIOCGIFMAP, unix.SIOCGIFDSTADDR:
-	case unix.SIOCSIFFLAGS, unix.SIOCSIFADDR, unix.SIOCSIFNETMASK, unix.SIOCSIFMTU:
+	case unix.SIOCSIFFLAGS:
+		// Devices are always up: that is the one change to accept.
+		if !ctx.Creds().Capable(creds.CapNetAdmin) {
+			return 0, errno.EPERM
+		}
+	case unix.SIOCSIFADDR, unix.SIOCSIFNETMASK, unix.SIOCSIFMTU:
 		return 0, errno.EPERM
 	default:
 		return 0, errno.ENOTTY
@@ -108,6 +114,12 @@ func (st *Stack) Ioctl(io usermem.IO, cmd uint32, arg uint64) (uint64, error) {
 		return 0, errno.ENODEV
 	}
 	v := req[16:]
+	if cmd == unix.SIOCSIFFLAGS {
+		if binary.LittleEndian.Uint16(v)&unix.IFF_UP == 0 {
+			return 0, errno.EPERM
+		}
+		return 0, nil
+	}
 	clear(v)
 	put4 := func(b []byte) {
 		binary.LittleEndian.PutUint16(v, unix.AF_INET)

@@ -78,7 +78,7 @@ func (s *Socket) SetOpt(ctx kctx.Ctx, level, name int, val []byte) error {
 }
 
 func (s *Socket) setSocketOpt(ctx kctx.Ctx, name int, val []byte) error {
-	so := s.ep.SocketOptions()
+	so := s.ep().SocketOptions()
 	switch name {
 	case unix.SO_RCVTIMEO, unix.SO_SNDTIMEO:
 		d, err := timevalOf(val)
@@ -142,6 +142,7 @@ func (s *Socket) setSocketOpt(ctx kctx.Ctx, name int, val []byte) error {
 		}
 		so.SetReceiveBufferSize(int64(min(max(v, 1152), 212992))*2, true)
 	case unix.SO_RCVLOWAT:
+		s.rcvlowat.Store(int32(max(v, 1)))
 		return toErrno(so.SetRcvlowat(int32(max(v, 1))))
 	case unix.SO_TIMESTAMP:
 		s.timestamps.Store(on)
@@ -150,7 +151,9 @@ func (s *Socket) setSocketOpt(ctx kctx.Ctx, name int, val []byte) error {
 			return errno.EPERM
 		}
 		so.SetMark(uint32(v))
-	case unix.SO_PRIORITY, unix.SO_OOBINLINE, unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_BUSY_POLL, unix.SO_PASSCRED,
+	case unix.SO_OOBINLINE:
+		s.oobinline.Store(on)
+	case unix.SO_PRIORITY, unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_BUSY_POLL, unix.SO_PASSCRED,
 		unix.SO_TIMESTAMPNS, unix.SO_TIMESTAMPING, unix.SO_INCOMING_CPU, unix.SO_MAX_PACING_RATE, unix.SO_ZEROCOPY, unix.SO_RXQ_OVFL:
 		klog.Stub("setsockopt: a SOL_SOCKET option without effect here")
 	case unix.SO_TYPE, unix.SO_PROTOCOL, unix.SO_DOMAIN, unix.SO_ERROR, unix.SO_SNDLOWAT, unix.SO_ACCEPTCONN:
@@ -162,11 +165,11 @@ func (s *Socket) setSocketOpt(ctx kctx.Ctx, name int, val []byte) error {
 }
 
 func (s *Socket) setTCPOpt(name int, val []byte) error {
-	so := s.ep.SocketOptions()
+	so := s.ep().SocketOptions()
 	if name == unix.TCP_CONGESTION {
 		n, _, _ := bytes.Cut(val, []byte{0})
 		o := tcpip.CongestionControlOption(n)
-		if toErrno(s.ep.SetSockOpt(&o)) != nil {
+		if toErrno(s.ep().SetSockOpt(&o)) != nil {
 			return errno.ENOENT
 		}
 		return nil
@@ -183,7 +186,7 @@ func (s *Socket) setTCPOpt(name int, val []byte) error {
 	}
 	switch name {
 	case unix.TCP_NODELAY:
-		so.SetDelayOption(v == 0)
+		s.nodelay.Store(v != 0)
 	case unix.TCP_CORK:
 		so.SetCorkOption(v != 0)
 	case unix.TCP_QUICKACK:
@@ -192,45 +195,45 @@ func (s *Socket) setTCPOpt(name int, val []byte) error {
 		if v != 0 && (v < 88 || v > 32767) {
 			return errno.EINVAL
 		}
-		return toErrno(s.ep.SetSockOptInt(tcpip.MaxSegOption, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.MaxSegOption, v))
 	case unix.TCP_KEEPIDLE:
 		d, err := seconds(32767)
 		if err != nil {
 			return err
 		}
 		o := tcpip.KeepaliveIdleOption(d)
-		return toErrno(s.ep.SetSockOpt(&o))
+		return toErrno(s.ep().SetSockOpt(&o))
 	case unix.TCP_KEEPINTVL:
 		d, err := seconds(32767)
 		if err != nil {
 			return err
 		}
 		o := tcpip.KeepaliveIntervalOption(d)
-		return toErrno(s.ep.SetSockOpt(&o))
+		return toErrno(s.ep().SetSockOpt(&o))
 	case unix.TCP_KEEPCNT:
 		if v < 1 || v > 127 {
 			return errno.EINVAL
 		}
-		return toErrno(s.ep.SetSockOptInt(tcpip.KeepaliveCountOption, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.KeepaliveCountOption, v))
 	case unix.TCP_USER_TIMEOUT:
 		if v < 0 {
 			return errno.EINVAL
 		}
 		o := tcpip.TCPUserTimeoutOption(time.Duration(v) * time.Millisecond)
-		return toErrno(s.ep.SetSockOpt(&o))
+		return toErrno(s.ep().SetSockOpt(&o))
 	case unix.TCP_DEFER_ACCEPT:
 		o := tcpip.TCPDeferAcceptOption(time.Duration(max(v, 0)) * time.Second)
-		return toErrno(s.ep.SetSockOpt(&o))
+		return toErrno(s.ep().SetSockOpt(&o))
 	case unix.TCP_SYNCNT:
 		if v < 1 || v > 127 {
 			return errno.EINVAL
 		}
-		return toErrno(s.ep.SetSockOptInt(tcpip.TCPSynCountOption, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.TCPSynCountOption, v))
 	case unix.TCP_LINGER2:
 		o := tcpip.TCPLingerTimeoutOption(time.Duration(v) * time.Second)
-		return toErrno(s.ep.SetSockOpt(&o))
+		return toErrno(s.ep().SetSockOpt(&o))
 	case unix.TCP_WINDOW_CLAMP:
-		return toErrno(s.ep.SetSockOptInt(tcpip.TCPWindowClampOption, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.TCPWindowClampOption, v))
 	case unix.TCP_FASTOPEN, unix.TCP_NOTSENT_LOWAT, unix.TCP_THIN_LINEAR_TIMEOUTS, unix.TCP_FASTOPEN_CONNECT:
 		klog.Stub("setsockopt: a SOL_TCP option without effect here")
 	default:
@@ -251,7 +254,7 @@ func byteOrInt(val []byte) (int, error) {
 }
 
 func (s *Socket) setIPOpt(ctx kctx.Ctx, name int, val []byte) error {
-	so := s.ep.SocketOptions()
+	so := s.ep().SocketOptions()
 	switch name {
 	case unix.IP_ADD_MEMBERSHIP, unix.IP_DROP_MEMBERSHIP:
 		if len(val) < 8 {
@@ -266,10 +269,10 @@ func (s *Socket) setIPOpt(ctx kctx.Ctx, name int, val []byte) error {
 		}
 		if name == unix.IP_ADD_MEMBERSHIP {
 			o := tcpip.AddMembershipOption(m)
-			return toErrno(s.ep.SetSockOpt(&o))
+			return toErrno(s.ep().SetSockOpt(&o))
 		}
 		o := tcpip.RemoveMembershipOption(m)
-		return toErrno(s.ep.SetSockOpt(&o))
+		return toErrno(s.ep().SetSockOpt(&o))
 	case unix.IP_MULTICAST_IF:
 		o := tcpip.MulticastInterfaceOption{}
 		switch {
@@ -285,7 +288,7 @@ func (s *Socket) setIPOpt(ctx kctx.Ctx, name int, val []byte) error {
 		default:
 			return errno.EINVAL
 		}
-		return toErrno(s.ep.SetSockOpt(&o))
+		return toErrno(s.ep().SetSockOpt(&o))
 	}
 	v, err := byteOrInt(val)
 	if err != nil {
@@ -294,21 +297,21 @@ func (s *Socket) setIPOpt(ctx kctx.Ctx, name int, val []byte) error {
 	on := v != 0
 	switch name {
 	case unix.IP_TOS:
-		return toErrno(s.ep.SetSockOptInt(tcpip.IPv4TOSOption, v&0xff))
+		return toErrno(s.ep().SetSockOptInt(tcpip.IPv4TOSOption, v&0xff))
 	case unix.IP_TTL:
 		if v == -1 {
 			v = tcpip.UseDefaultIPv4TTL
 		} else if v < 1 || v > 255 {
 			return errno.EINVAL
 		}
-		return toErrno(s.ep.SetSockOptInt(tcpip.IPv4TTLOption, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.IPv4TTLOption, v))
 	case unix.IP_MULTICAST_TTL:
 		if v == -1 {
 			v = 1
 		} else if v < 0 || v > 255 {
 			return errno.EINVAL
 		}
-		return toErrno(s.ep.SetSockOptInt(tcpip.MulticastTTLOption, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.MulticastTTLOption, v))
 	case unix.IP_MULTICAST_LOOP:
 		so.SetMulticastLoop(on)
 	case unix.IP_RECVTOS:
@@ -327,7 +330,7 @@ func (s *Socket) setIPOpt(ctx kctx.Ctx, name int, val []byte) error {
 	case unix.IP_RECVORIGDSTADDR:
 		so.SetReceiveOriginalDstAddress(on)
 	case unix.IP_MTU_DISCOVER:
-		return toErrno(s.ep.SetSockOptInt(tcpip.MTUDiscoverOption, mtuDiscover(v)))
+		return toErrno(s.ep().SetSockOptInt(tcpip.MTUDiscoverOption, mtuDiscover(v)))
 	case unix.IP_BIND_ADDRESS_NO_PORT, unix.IP_FREEBIND, unix.IP_MULTICAST_ALL, unix.IP_RETOPTS, unix.IP_RECVOPTS:
 		klog.Stub("setsockopt: a SOL_IP option without effect here")
 	default:
@@ -351,7 +354,7 @@ func mtuDiscover(v int) int {
 }
 
 func (s *Socket) setIPv6Opt(name int, val []byte) error {
-	so := s.ep.SocketOptions()
+	so := s.ep().SocketOptions()
 	switch name {
 	case unix.IPV6_JOIN_GROUP, unix.IPV6_LEAVE_GROUP:
 		if len(val) < 20 {
@@ -360,10 +363,10 @@ func (s *Socket) setIPv6Opt(name int, val []byte) error {
 		m := tcpip.MembershipOption{MulticastAddr: tcpip.AddrFrom16([16]byte(val[:16])), NIC: tcpip.NICID(binary.LittleEndian.Uint32(val[16:]))}
 		if name == unix.IPV6_JOIN_GROUP {
 			o := tcpip.AddMembershipOption(m)
-			return toErrno(s.ep.SetSockOpt(&o))
+			return toErrno(s.ep().SetSockOpt(&o))
 		}
 		o := tcpip.RemoveMembershipOption(m)
-		return toErrno(s.ep.SetSockOpt(&o))
+		return toErrno(s.ep().SetSockOpt(&o))
 	}
 	v, err := intOf(val)
 	if err != nil {
@@ -372,7 +375,7 @@ func (s *Socket) setIPv6Opt(name int, val []byte) error {
 	on := v != 0
 	switch name {
 	case unix.IPV6_V6ONLY:
-		if a, terr := s.ep.GetLocalAddress(); terr == nil && a.Port != 0 {
+		if a, terr := s.ep().GetLocalAddress(); terr == nil && a.Port != 0 {
 			return errno.EINVAL
 		}
 		so.SetV6Only(on)
@@ -380,12 +383,12 @@ func (s *Socket) setIPv6Opt(name int, val []byte) error {
 		if v < -1 || v > 255 {
 			return errno.EINVAL
 		}
-		return toErrno(s.ep.SetSockOptInt(tcpip.IPv6TrafficClassOption, max(v, 0)))
+		return toErrno(s.ep().SetSockOptInt(tcpip.IPv6TrafficClassOption, max(v, 0)))
 	case unix.IPV6_UNICAST_HOPS:
 		if v < -1 || v > 255 {
 			return errno.EINVAL
 		}
-		return toErrno(s.ep.SetSockOptInt(tcpip.IPv6HopLimitOption, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.IPv6HopLimitOption, v))
 	case unix.IPV6_MULTICAST_HOPS:
 		if v < -1 || v > 255 {
 			return errno.EINVAL
@@ -393,11 +396,11 @@ func (s *Socket) setIPv6Opt(name int, val []byte) error {
 		if v < 0 {
 			v = 1
 		}
-		return toErrno(s.ep.SetSockOptInt(tcpip.MulticastTTLOption, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.MulticastTTLOption, v))
 	case unix.IPV6_MULTICAST_LOOP:
 		so.SetMulticastLoop(on)
 	case unix.IPV6_MULTICAST_IF:
-		return toErrno(s.ep.SetSockOpt(&tcpip.MulticastInterfaceOption{NIC: tcpip.NICID(v)}))
+		return toErrno(s.ep().SetSockOpt(&tcpip.MulticastInterfaceOption{NIC: tcpip.NICID(v)}))
 	case unix.IPV6_RECVTCLASS:
 		so.SetReceiveTClass(on)
 	case unix.IPV6_RECVHOPLIMIT:
@@ -407,7 +410,7 @@ func (s *Socket) setIPv6Opt(name int, val []byte) error {
 	case unix.IPV6_RECVERR:
 		so.SetIPv6RecvError(on)
 	case unix.IPV6_CHECKSUM:
-		return toErrno(s.ep.SetSockOptInt(tcpip.IPv6Checksum, v))
+		return toErrno(s.ep().SetSockOptInt(tcpip.IPv6Checksum, v))
 	case unix.IPV6_MTU_DISCOVER, unix.IPV6_DONTFRAG, unix.IPV6_RECVRTHDR, unix.IPV6_AUTOFLOWLABEL, unix.IPV6_FREEBIND, unix.IPV6_MTU:
 		klog.Stub("setsockopt: a SOL_IPV6 option without effect here")
 	default:
@@ -448,7 +451,7 @@ func (s *Socket) GetOpt(ctx kctx.Ctx, level, name, max int) ([]byte, error) {
 }
 
 func (s *Socket) getSocketOpt(name int) ([]byte, error) {
-	so := s.ep.SocketOptions()
+	so := s.ep().SocketOptions()
 	switch name {
 	case unix.SO_TYPE:
 		return le32(uint32(s.typ)), nil
@@ -457,17 +460,20 @@ func (s *Socket) getSocketOpt(name int) ([]byte, error) {
 	case unix.SO_PROTOCOL:
 		return le32(uint32(s.protocol)), nil
 	case unix.SO_ERROR:
-		if e := s.ep.LastError(); e != nil {
+		if e := s.ep().LastError(); e != nil {
 			s.connecting.Store(false)
+			if s.stream() && tcpState(s.ep().State()) == stateError && s.errorSeen.Swap(true) {
+				return le32(0), nil // the library repeats itself
+			}
 			no, _ := errno.Of(toErrno(e))
 			return le32(uint32(no)), nil
 		}
-		if s.connecting.Load() && tcpState(s.ep.State()) == stateEstablished {
+		if s.connecting.Load() && tcpState(s.ep().State()) == stateEstablished {
 			s.connecting.Store(false)
 		}
 		return le32(0), nil
 	case unix.SO_ACCEPTCONN:
-		return boolBytes(s.stream() && tcpState(s.ep.State()) == stateListen), nil
+		return boolBytes(s.stream() && tcpState(s.ep().State()) == stateListen), nil
 	case unix.SO_REUSEADDR:
 		return boolBytes(so.GetReuseAddress()), nil
 	case unix.SO_REUSEPORT:
@@ -483,7 +489,7 @@ func (s *Socket) getSocketOpt(name int) ([]byte, error) {
 	case unix.SO_RCVBUF:
 		return le32(uint32(so.GetReceiveBufferSize())), nil
 	case unix.SO_RCVLOWAT:
-		return le32(uint32(max(so.GetRcvlowat(), 1))), nil
+		return le32(uint32(max(s.rcvlowat.Load(), 1))), nil
 	case unix.SO_SNDLOWAT:
 		return le32(1), nil
 	case unix.SO_LINGER:
@@ -502,7 +508,9 @@ func (s *Socket) getSocketOpt(name int) ([]byte, error) {
 			return append([]byte(n), 0), nil
 		}
 		return nil, nil
-	case unix.SO_PRIORITY, unix.SO_OOBINLINE, unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_BUSY_POLL, unix.SO_PASSCRED,
+	case unix.SO_OOBINLINE:
+		return boolBytes(s.oobinline.Load()), nil
+	case unix.SO_PRIORITY, unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_BUSY_POLL, unix.SO_PASSCRED,
 		unix.SO_TIMESTAMPNS, unix.SO_TIMESTAMPING, unix.SO_INCOMING_CPU, unix.SO_RXQ_OVFL, unix.SO_ZEROCOPY:
 		return le32(0), nil
 	case unix.SO_COOKIE:
@@ -514,7 +522,7 @@ func (s *Socket) getSocketOpt(name int) ([]byte, error) {
 }
 
 func (s *Socket) intOpt(o tcpip.SockOptInt) ([]byte, error) {
-	v, terr := s.ep.GetSockOptInt(o)
+	v, terr := s.ep().GetSockOptInt(o)
 	if terr != nil {
 		return nil, toErrno(terr)
 	}
@@ -522,10 +530,10 @@ func (s *Socket) intOpt(o tcpip.SockOptInt) ([]byte, error) {
 }
 
 func (s *Socket) getTCPOpt(name int) ([]byte, error) {
-	so := s.ep.SocketOptions()
+	so := s.ep().SocketOptions()
 	switch name {
 	case unix.TCP_NODELAY:
-		return boolBytes(!so.GetDelayOption()), nil
+		return boolBytes(s.nodelay.Load()), nil
 	case unix.TCP_CORK:
 		return boolBytes(so.GetCorkOption()), nil
 	case unix.TCP_QUICKACK:
@@ -540,38 +548,38 @@ func (s *Socket) getTCPOpt(name int) ([]byte, error) {
 		return s.intOpt(tcpip.TCPWindowClampOption)
 	case unix.TCP_KEEPIDLE:
 		var o tcpip.KeepaliveIdleOption
-		err := toErrno(s.ep.GetSockOpt(&o))
+		err := toErrno(s.ep().GetSockOpt(&o))
 		return le32(uint32(time.Duration(o) / time.Second)), err
 	case unix.TCP_KEEPINTVL:
 		var o tcpip.KeepaliveIntervalOption
-		err := toErrno(s.ep.GetSockOpt(&o))
+		err := toErrno(s.ep().GetSockOpt(&o))
 		return le32(uint32(time.Duration(o) / time.Second)), err
 	case unix.TCP_USER_TIMEOUT:
 		var o tcpip.TCPUserTimeoutOption
-		err := toErrno(s.ep.GetSockOpt(&o))
+		err := toErrno(s.ep().GetSockOpt(&o))
 		return le32(uint32(time.Duration(o) / time.Millisecond)), err
 	case unix.TCP_DEFER_ACCEPT:
 		var o tcpip.TCPDeferAcceptOption
-		err := toErrno(s.ep.GetSockOpt(&o))
+		err := toErrno(s.ep().GetSockOpt(&o))
 		return le32(uint32(time.Duration(o) / time.Second)), err
 	case unix.TCP_LINGER2:
 		var o tcpip.TCPLingerTimeoutOption
-		err := toErrno(s.ep.GetSockOpt(&o))
+		err := toErrno(s.ep().GetSockOpt(&o))
 		return le32(uint32(time.Duration(o) / time.Second)), err
 	case unix.TCP_CONGESTION:
 		var o tcpip.CongestionControlOption
-		err := toErrno(s.ep.GetSockOpt(&o))
+		err := toErrno(s.ep().GetSockOpt(&o))
 		b := make([]byte, 16)
 		copy(b, o)
 		return b, err
 	case unix.TCP_INFO:
 		var o tcpip.TCPInfoOption
-		if err := toErrno(s.ep.GetSockOpt(&o)); err != nil {
+		if err := toErrno(s.ep().GetSockOpt(&o)); err != nil {
 			return nil, err
 		}
 		// struct tcp_info (include/uapi/linux/tcp.h): what the stack knows.
 		b := make([]byte, 240)
-		b[0] = linuxState(s.ep.State())
+		b[0] = linuxState(s.ep().State())
 		binary.LittleEndian.PutUint32(b[8:], uint32(o.RTO/time.Microsecond))
 		binary.LittleEndian.PutUint32(b[68:], uint32(o.RTT/time.Microsecond))
 		binary.LittleEndian.PutUint32(b[72:], uint32(o.RTTVar/time.Microsecond))
@@ -585,7 +593,7 @@ func (s *Socket) getTCPOpt(name int) ([]byte, error) {
 }
 
 func (s *Socket) getIPOpt(name int) ([]byte, error) {
-	so := s.ep.SocketOptions()
+	so := s.ep().SocketOptions()
 	switch name {
 	case unix.IP_TOS:
 		return s.intOpt(tcpip.IPv4TOSOption)
@@ -610,7 +618,7 @@ func (s *Socket) getIPOpt(name int) ([]byte, error) {
 	case unix.IP_RECVERR:
 		return boolBytes(so.GetIPv4RecvError()), nil
 	case unix.IP_MTU_DISCOVER:
-		v, terr := s.ep.GetSockOptInt(tcpip.MTUDiscoverOption)
+		v, terr := s.ep().GetSockOptInt(tcpip.MTUDiscoverOption)
 		if terr != nil {
 			return nil, toErrno(terr)
 		}
@@ -627,14 +635,14 @@ func (s *Socket) getIPOpt(name int) ([]byte, error) {
 }
 
 func (s *Socket) getIPv6Opt(name int) ([]byte, error) {
-	so := s.ep.SocketOptions()
+	so := s.ep().SocketOptions()
 	switch name {
 	case unix.IPV6_V6ONLY:
 		return boolBytes(so.GetV6Only()), nil
 	case unix.IPV6_TCLASS:
 		return s.intOpt(tcpip.IPv6TrafficClassOption)
 	case unix.IPV6_UNICAST_HOPS:
-		v, terr := s.ep.GetSockOptInt(tcpip.IPv6HopLimitOption)
+		v, terr := s.ep().GetSockOptInt(tcpip.IPv6HopLimitOption)
 		if terr == nil && v == tcpip.UseDefaultIPv6HopLimit {
 			v = 64
 		}

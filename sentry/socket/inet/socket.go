@@ -8,6 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"redoubt.dev/redoubt/sentry/creds"
@@ -25,7 +28,7 @@ type Socket struct {
 
 	st                    *Stack
 	family, typ, protocol int
-	ep                    tcpip.Endpoint
+	cur                   atomic.Pointer[tcpip.Endpoint] // replaced by reset
 	tq                    *waiter.Queue
 	fwd                   waiter.Entry
 	q                     wait.Queue
@@ -33,6 +36,12 @@ type Socket struct {
 	// connected is set once a connect of a stream was seen to succeed, so that
 	// the next connect gives EISCONN.
 	connecting atomic.Bool
+	// errorSeen says that SO_ERROR told of the connection's end.
+	errorSeen atomic.Bool
+	// nodelay is what was asked for; small segments are never held back.
+	nodelay   atomic.Bool
+	oobinline atomic.Bool
+	rcvlowat  atomic.Int32
 
 	recvTimeo, sendTimeo atomic.Int64
 
@@ -42,10 +51,39 @@ type Socket struct {
 }
 
 func newSocket(st *Stack, family, typ, protocol int, ep tcpip.Endpoint, tq *waiter.Queue) *Socket {
-	s := &Socket{st: st, family: family, typ: typ, protocol: protocol, ep: ep, tq: tq}
+	s := &Socket{st: st, family: family, typ: typ, protocol: protocol, tq: tq}
+	s.cur.Store(&ep)
 	s.fwd = waiter.NewFunctionEntry(waiter.EventMask(0xffff), func(m waiter.EventMask) { s.q.Notify(wait.Events(m.ToLinux())) })
 	tq.EventRegister(&s.fwd)
 	return s
+}
+
+func (s *Socket) ep() tcpip.Endpoint { return *s.cur.Load() }
+
+// reset gives a stream whose connection failed or was dissolved a new
+// endpoint: Linux connects such a socket again, the library does not.
+func (s *Socket) reset() error {
+	net := ipv4.ProtocolNumber
+	if s.family == unix.AF_INET6 {
+		net = ipv6.ProtocolNumber
+	}
+	old := s.ep()
+	ep, terr := s.st.S.NewEndpoint(tcp.ProtocolNumber, net, s.tq)
+	if terr != nil {
+		return toErrno(terr)
+	}
+	was, now := old.SocketOptions(), ep.SocketOptions()
+	now.SetReuseAddress(was.GetReuseAddress())
+	now.SetReusePort(was.GetReusePort())
+	now.SetKeepAlive(was.GetKeepAlive())
+	now.SetDelayOption(was.GetDelayOption())
+	now.SetV6Only(was.GetV6Only())
+	now.SetLinger(was.GetLinger())
+	s.cur.Store(&ep)
+	old.Abort()
+	s.connecting.Store(false)
+	s.errorSeen.Store(false)
+	return nil
 }
 
 // Kind implements socket.Ops.
@@ -60,9 +98,9 @@ func (s *Socket) Timeouts() (recv, send time.Duration) {
 
 // Ready implements vfs.FileOps.
 func (s *Socket) Ready(mask wait.Events) wait.Events {
-	ev := wait.Events(s.ep.Readiness(waiter.EventMaskFromLinux(uint32(mask))).ToLinux())
+	ev := wait.Events(s.ep().Readiness(waiter.EventMaskFromLinux(uint32(mask))).ToLinux())
 	if s.stream() {
-		switch tcpState(s.ep.State()) {
+		switch tcpState(s.ep().State()) {
 		case stateInitial, stateBound:
 			// Never connected: Linux says OUT|HUP.
 			ev |= (wait.Out | wait.Hup | wait.WrNorm) & (mask | wait.Hup)
@@ -83,7 +121,7 @@ func (s *Socket) Bind(ctx kctx.Ctx, addr []byte) error {
 	if a.Port != 0 && a.Port < 1024 && s.typ != unix.SOCK_RAW && !ctx.Creds().Capable(creds.CapNetBindService) {
 		return errno.EACCES
 	}
-	if terr := s.ep.Bind(a); terr != nil {
+	if terr := s.ep().Bind(a); terr != nil {
 		if _, ok := terr.(*tcpip.ErrAlreadyConnected); ok {
 			return errno.EINVAL
 		}
@@ -97,7 +135,7 @@ func (s *Socket) Listen(ctx kctx.Ctx, backlog int) error {
 	if !s.stream() {
 		return errno.EOPNOTSUPP
 	}
-	return toErrno(s.ep.Listen(max(min(backlog, 4096), 1)))
+	return toErrno(s.ep().Listen(max(min(backlog, 4096), 1)))
 }
 
 // Accept implements socket.Ops.
@@ -106,17 +144,26 @@ func (s *Socket) Accept(ctx kctx.Ctx) (socket.Ops, []byte, error) {
 		return nil, nil, errno.EOPNOTSUPP
 	}
 	var peer tcpip.FullAddress
-	ep, q, terr := s.ep.Accept(&peer)
+	ep, q, terr := s.ep().Accept(&peer)
 	if terr != nil {
 		return nil, nil, toErrno(terr)
 	}
-	return newSocket(s.st, s.family, s.typ, s.protocol, ep, q), s.encodeAddr(peer), nil
+	c := newSocket(s.st, s.family, s.typ, s.protocol, ep, q)
+	c.oobinline.Store(s.oobinline.Load())
+	c.rcvlowat.Store(s.rcvlowat.Load())
+	c.nodelay.Store(s.nodelay.Load())
+	c.recvTimeo.Store(s.recvTimeo.Load())
+	c.sendTimeo.Store(s.sendTimeo.Load())
+	return c, s.encodeAddr(peer), nil
 }
 
 // Connect implements socket.Ops.
 func (s *Socket) Connect(ctx kctx.Ctx, addr []byte) error {
 	if len(addr) >= 2 && addr[0] == unix.AF_UNSPEC && addr[1] == 0 {
-		if terr := s.ep.Disconnect(); terr != nil {
+		if s.stream() {
+			return s.reset()
+		}
+		if terr := s.ep().Disconnect(); terr != nil {
 			if _, ok := terr.(*tcpip.ErrNotSupported); ok {
 				return errno.EAFNOSUPPORT
 			}
@@ -131,28 +178,35 @@ func (s *Socket) Connect(ctx kctx.Ctx, addr []byte) error {
 	if s.stream() {
 		// A connect that was under way: report its end as Linux does.
 		if s.connecting.Load() {
-			switch st := tcpState(s.ep.State()); {
+			switch st := tcpState(s.ep().State()); {
 			case st == stateEstablished || st >= stateFinWait1 && st != stateClosed && st != stateError:
 				s.connecting.Store(false)
+				s.ep().Connect(a) // the library, too, says so once
 				return nil
 			case st == stateError || st == stateClosed:
 				s.connecting.Store(false)
-				if e := s.ep.LastError(); e != nil {
+				s.errorSeen.Store(true)
+				if e := s.ep().LastError(); e != nil {
 					return toErrno(e)
 				}
 				return errno.ECONNABORTED
 			}
 			return errno.EALREADY
 		}
+		if st := tcpState(s.ep().State()); st == stateError || st == stateClosed {
+			if err := s.reset(); err != nil {
+				return err
+			}
+		}
 	}
 	if a.Addr.Len() == 0 { // the unspecified address means this host
-		if s.family == unix.AF_INET6 && !s.isV4() {
+		if s.family == unix.AF_INET6 && !s.isV4() && addr[0] == unix.AF_INET6 {
 			a.Addr = tcpip.AddrFrom16([16]byte{15: 1})
 		} else {
 			a.Addr = tcpip.AddrFrom4([4]byte{127, 0, 0, 1})
 		}
 	}
-	terr := s.ep.Connect(a)
+	terr := s.ep().Connect(a)
 	if _, ok := terr.(*tcpip.ErrConnectStarted); ok {
 		s.connecting.Store(true)
 		return errno.EINPROGRESS
@@ -164,7 +218,7 @@ func (s *Socket) Connect(ctx kctx.Ctx, addr []byte) error {
 }
 
 func (s *Socket) isV4() bool {
-	l, err := s.ep.GetLocalAddress()
+	l, err := s.ep().GetLocalAddress()
 	return err == nil && l.Addr.Len() == 4
 }
 
@@ -184,7 +238,7 @@ func (s *Socket) Shutdown(ctx kctx.Ctx, how int) error {
 	default:
 		return errno.EINVAL
 	}
-	err := toErrno(s.ep.Shutdown(f))
+	err := toErrno(s.ep().Shutdown(f))
 	if err == nil {
 		s.q.Notify(wait.In | wait.Out | wait.Hup | wait.RdHup)
 	}
@@ -193,7 +247,7 @@ func (s *Socket) Shutdown(ctx kctx.Ctx, how int) error {
 
 // SockName implements socket.Ops.
 func (s *Socket) SockName(ctx kctx.Ctx) ([]byte, error) {
-	a, terr := s.ep.GetLocalAddress()
+	a, terr := s.ep().GetLocalAddress()
 	if terr != nil {
 		return s.encodeAddr(tcpip.FullAddress{}), nil
 	}
@@ -202,7 +256,7 @@ func (s *Socket) SockName(ctx kctx.Ctx) ([]byte, error) {
 
 // PeerName implements socket.Ops.
 func (s *Socket) PeerName(ctx kctx.Ctx) ([]byte, error) {
-	a, terr := s.ep.GetRemoteAddress()
+	a, terr := s.ep().GetRemoteAddress()
 	if terr != nil {
 		return nil, errno.ENOTCONN
 	}
@@ -211,6 +265,9 @@ func (s *Socket) PeerName(ctx kctx.Ctx) ([]byte, error) {
 
 // Read implements vfs.FileOps.
 func (s *Socket) Read(ctx kctx.Ctx, f *vfs.File, dst *usermem.Buf, off *int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil // sock_read_iter: "match SYS5 behaviour"
+	}
 	return s.Receive(ctx, dst, &socket.RecvMsg{})
 }
 
@@ -252,7 +309,7 @@ func (s *Socket) Receive(ctx kctx.Ctx, dst *usermem.Buf, m *socket.RecvMsg) (int
 		return s.receiveStream(dst, m)
 	}
 	w := &bufWriter{b: dst}
-	res, terr := s.ep.Read(w, tcpip.ReadOptions{Peek: m.Flags&unix.MSG_PEEK != 0, NeedRemoteAddr: true})
+	res, terr := s.ep().Read(w, tcpip.ReadOptions{Peek: m.Flags&unix.MSG_PEEK != 0, NeedRemoteAddr: true})
 	m.Flags &^= unix.MSG_TRUNC
 	if terr != nil {
 		if w.err != nil {
@@ -294,7 +351,7 @@ func (s *Socket) receiveStream(dst *usermem.Buf, m *socket.RecvMsg) (int64, erro
 	}
 	var done int64
 	for dst.Len() > 0 {
-		res, terr := s.ep.Read(w, tcpip.ReadOptions{Peek: m.Flags&unix.MSG_PEEK != 0})
+		res, terr := s.ep().Read(w, tcpip.ReadOptions{Peek: m.Flags&unix.MSG_PEEK != 0})
 		if res.Count > 0 {
 			done += int64(res.Count)
 		}
@@ -322,7 +379,7 @@ func (s *Socket) receiveStream(dst *usermem.Buf, m *socket.RecvMsg) (int64, erro
 		}
 	}
 	if done > 0 && m.Flags&unix.MSG_PEEK == 0 {
-		s.ep.ModerateRecvBuf(int(done))
+		s.ep().ModerateRecvBuf(int(done))
 	}
 	m.FullLen = done
 	return done, nil
@@ -373,7 +430,7 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 		}
 		o.To = &a
 	} else if m.Addr == nil && !s.stream() {
-		if _, terr := s.ep.GetRemoteAddress(); terr != nil {
+		if _, terr := s.ep().GetRemoteAddress(); terr != nil {
 			return 0, errno.EDESTADDRREQ
 		}
 	}
@@ -389,7 +446,7 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 	var done int64
 	for {
 		p := &payload{b: src}
-		n, terr := s.ep.Write(p, o)
+		n, terr := s.ep().Write(p, o)
 		done += n
 		if p.err != nil && done == 0 {
 			return 0, p.err
@@ -415,5 +472,5 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 // Release implements vfs.FileOps.
 func (s *Socket) Release(ctx kctx.Ctx, f *vfs.File) {
 	s.tq.EventUnregister(&s.fwd)
-	s.ep.Close()
+	s.ep().Close()
 }

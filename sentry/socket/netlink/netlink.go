@@ -356,7 +356,7 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 	if s.protocol != unix.NETLINK_ROUTE {
 		return 0, errno.ECONNREFUSED
 	}
-	replies := answer(s.ns, b, port)
+	replies := answer(ctx, s.ns, b, port)
 	s.mu.Lock()
 	for _, r := range replies {
 		s.msgs = append(s.msgs, r)

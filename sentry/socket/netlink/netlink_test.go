@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+	"redoubt.dev/redoubt/sentry/creds"
+	"redoubt.dev/redoubt/sentry/kctx"
 )
 
 type slots map[string]any
@@ -17,7 +19,7 @@ func (s slots) Slot(name string, mk func() any) any {
 
 func TestDumpLinks(t *testing.T) {
 	req := newMessage(unix.RTM_GETLINK, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, 7, 0, make([]byte, 16)...).done()
-	out := answer(slots{}, req, 42)
+	out := answer(kctx.Background(creds.NewRoot(creds.NewRootNS())), slots{}, req, 42)
 	if len(out) != 2 {
 		t.Fatalf("%d packets", len(out))
 	}
@@ -38,7 +40,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(newMessage(unix.RTM_GETROUTE, unix.NLM_F_REQUEST, 1, 0, make([]byte, 30)...).done())
 	ns := slots{}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, p := range answer(ns, b, 1) {
+		for _, p := range answer(kctx.Background(creds.NewRoot(creds.NewRootNS())), ns, b, 1) {
 			for len(p) > 0 {
 				l := int(le.Uint32(p))
 				if l < headerLen || l > len(p) {

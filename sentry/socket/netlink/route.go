@@ -1,12 +1,16 @@
 package netlink
 
 import (
+	"bytes"
 	"encoding/binary"
+	"net"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 
+	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
+	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/socket"
 	"redoubt.dev/redoubt/sentry/socket/inet"
 )
@@ -85,7 +89,7 @@ func (r *request) family() byte {
 }
 
 // answer handles every request in b and returns the packets to receive.
-func answer(ns socket.Namespace, b []byte, port uint32) [][]byte {
+func answer(ctx kctx.Ctx, ns socket.Namespace, b []byte, port uint32) [][]byte {
 	var out [][]byte
 	for len(b) >= headerLen {
 		l := int(le.Uint32(b))
@@ -97,7 +101,7 @@ func answer(ns socket.Namespace, b []byte, port uint32) [][]byte {
 		if r.flags&unix.NLM_F_REQUEST == 0 || r.typ < unix.NLMSG_MIN_TYPE {
 			continue
 		}
-		msgs, err := route(inet.StackOf(ns), &r, port)
+		msgs, err := route(ctx, inet.StackOf(ns), &r, port)
 		dump := r.flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP
 		switch {
 		case err != nil:
@@ -144,7 +148,7 @@ func ack(r *request, port uint32, err error) []byte {
 	return m.done()
 }
 
-func route(st *inet.Stack, r *request, port uint32) ([][]byte, error) {
+func route(ctx kctx.Ctx, st *inet.Stack, r *request, port uint32) ([][]byte, error) {
 	dump := r.flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP
 	switch r.typ {
 	case unix.RTM_GETLINK:
@@ -163,7 +167,42 @@ func route(st *inet.Stack, r *request, port uint32) ([][]byte, error) {
 		return nil, errno.EOPNOTSUPP
 	}
 	// Everything else changes something.
-	return nil, errno.EPERM
+	if !ctx.Creds().Capable(creds.CapNetAdmin) {
+		return nil, errno.EPERM
+	}
+	if r.typ >= unix.RTM_NEWLINK && setsUpLoopback(r) {
+		return nil, nil
+	}
+	return nil, errno.EOPNOTSUPP
+}
+
+// setsUpLoopback says whether r asks for what is so already: the loopback
+// device up, with its addresses. Tools that unshare a network namespace
+// (bubblewrap, ip link set lo up) insist on doing it.
+func setsUpLoopback(r *request) bool {
+	body := r.raw[headerLen:]
+	switch r.typ {
+	case unix.RTM_NEWLINK, unix.RTM_SETLINK:
+		// struct ifinfomsg: the index is at 4, flags at 8.
+		return len(body) >= 16 && le.Uint32(body[4:]) == inet.LoopbackNIC && le.Uint32(body[8:])&unix.IFF_UP != 0
+	case unix.RTM_NEWADDR:
+		// struct ifaddrmsg: the index is at 4; attributes follow.
+		if len(body) < 8 || le.Uint32(body[4:]) != inet.LoopbackNIC {
+			return false
+		}
+		for a := body[8:]; len(a) >= 4; {
+			n := int(le.Uint16(a))
+			if n < 4 || n > len(a) {
+				return false
+			}
+			if t := le.Uint16(a[2:]); (t == unix.IFA_LOCAL || t == unix.IFA_ADDRESS) && n >= 8 && a[4] != 127 && !bytes.Equal(a[4:n], net.IPv6loopback) {
+				return false
+			}
+			a = a[min((n+3)&^3, len(a)):]
+		}
+		return true
+	}
+	return false
 }
 
 func links(st *inet.Stack, r *request, port uint32, dump bool) ([][]byte, error) {
