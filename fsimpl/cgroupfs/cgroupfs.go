@@ -420,7 +420,7 @@ func enabledText(m map[string]bool) string {
 func (g *Group) cpuStat() string {
 	var user, sys int64
 	g.each(true, func(tg *kernel.ThreadGroup) {
-		r := tg.Resources()
+		r := tg.CPUResources()
 		user += r.UserNs
 		sys += r.SysNs
 	})

@@ -18,7 +18,7 @@ import (
 )
 
 func groupTimes(tg *kernel.ThreadGroup) (user, sys time.Duration) {
-	r := tg.Resources()
+	r := tg.CPUResources()
 	return time.Duration(r.UserNs), time.Duration(r.SysNs)
 }
 
@@ -164,7 +164,7 @@ func setSetgroups(v *view, ctx kctx.Ctx, s string) error {
 func ioCounters(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
 	r := v.t.Resources()
 	if v.process {
-		r = v.t.ThreadGroup().Resources()
+		r = v.t.ThreadGroup().CPUResources()
 	}
 	rchar, wchar, syscr, syscw := v.t.ThreadGroup().IO()
 	fmt.Fprintf(w, "rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d\nread_bytes: %d\nwrite_bytes: %d\ncancelled_write_bytes: 0\n", rchar, wchar, syscr, syscw, r.InBlock*512, r.OutBlock*512)
@@ -394,7 +394,7 @@ func stat(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
 	}
 	res, kids := t.Resources(), tg.ChildResources()
 	if v.process {
-		res = tg.Resources()
+		res = tg.CPUResources()
 	}
 	pol, rtprio, prio, nice := schedOf(t)
 	var st mm.Stats

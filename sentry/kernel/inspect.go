@@ -75,3 +75,17 @@ func (tg *ThreadGroup) IO() (rchar, wchar, syscr, syscw int64) {
 	c := &tg.io
 	return c.rchar.Load(), c.wchar.Load(), c.syscr.Load(), c.syscw.Load()
 }
+
+// CPUResources is Resources without the size of memory, which costs more than
+// all the rest.
+func (tg *ThreadGroup) CPUResources() Resources {
+	tg.k.ts.mu.RLock()
+	defer tg.k.ts.mu.RUnlock()
+	r := tg.deadRes
+	for _, t := range tg.tasks {
+		if t.exitState == exitNone {
+			r.add(t.Resources())
+		}
+	}
+	return r
+}
