@@ -257,6 +257,30 @@ func (f *File) streamOffset() int64 {
 	return 0
 }
 
+// CheckTransfer are the checks of the file ahead of those of the buffer
+// (linux: fs/read_write.c vfs_read, vfs_write); at says that the call names a
+// position.
+func (f *File) CheckTransfer(ctx kctx.Ctx, write, at bool) error {
+	want := fRead
+	if write {
+		want = fWrite
+	}
+	if at {
+		if err := f.positional(ctx, want); err != nil {
+			return err
+		}
+	}
+	if f.mode&want == 0 {
+		return errno.EBADF
+	}
+	if f.mode&fStream != 0 {
+		if _, ok := f.ops.(*Epoll); ok {
+			return errno.EINVAL
+		}
+	}
+	return nil
+}
+
 // Read is read(2): at the position, blocking unless O_NONBLOCK.
 func (f *File) Read(ctx kctx.Ctx, dst *usermem.Buf) (int64, error) {
 	if f.mode&fRead == 0 {

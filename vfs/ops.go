@@ -107,7 +107,7 @@ func (s *System) SymlinkAt(ctx kctx.Ctx, target string, op Op) error {
 
 // LinkAt is linkat(2): a new name op for old.
 func (s *System) LinkAt(ctx kctx.Ctx, old, op Op) error {
-	if old.Path == "" && old.Flags&OpEmpty != 0 && !ctx.Creds().Capable(creds.CapDacReadSearch) && old.Start.Dentry.Removed() {
+	if old.Bad == nil && old.Path == "" && old.Flags&OpEmpty != 0 && !ctx.Creds().Capable(creds.CapDacReadSearch) && old.Start.Dentry.Removed() {
 		return errno.ENOENT
 	}
 	src, err := s.Walk(ctx, old)

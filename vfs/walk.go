@@ -41,6 +41,9 @@ type Op struct {
 	Start Path // cwd, or what dirfd stands for
 	Path  string
 	Flags OpFlags
+	// Bad is what was wrong with the path argument or its descriptor: the walk
+	// says so when its turn comes, as Linux does.
+	Bad error
 }
 
 // maxLinks is how many symbolic links one walk follows.
@@ -500,6 +503,9 @@ func (w *walk) path() Path {
 
 // existing walks op to something that exists; w holds a reference on w.d.
 func (w *walk) existing(ctx kctx.Ctx, op *Op) error {
+	if op.Bad != nil {
+		return op.Bad
+	}
 	w.init(ctx, op)
 	if op.Path == "" && op.Flags&OpEmpty != 0 {
 		return w.hold()
@@ -527,6 +533,9 @@ func (w *walk) existing(ctx kctx.Ctx, op *Op) error {
 
 // parentOf walks op to the directory of its last component.
 func (w *walk) parentOf(ctx kctx.Ctx, op *Op) (last string, slash bool, err error) {
+	if op.Bad != nil {
+		return "", false, op.Bad
+	}
 	w.init(ctx, op)
 	path := op.Path
 	err = w.run(func() (err error) {

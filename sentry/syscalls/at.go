@@ -25,6 +25,14 @@ func (x *at) init(t *kernel.Task, dirfd int32, addr uint64, flags vfs.OpFlags) e
 	return x.path(t, dirfd, path, flags)
 }
 
+// later is init for calls that check other things before they look at this
+// path: what is wrong with it is the result of its walk.
+func (x *at) later(t *kernel.Task, dirfd int32, addr uint64, flags vfs.OpFlags) {
+	if err := x.init(t, dirfd, addr, flags); err != nil {
+		x.Op = vfs.Op{Sys: t.Kernel().VFS(), Flags: flags, Bad: err}
+	}
+}
+
 // initEmpty is init for calls whose path may be NULL with AT_EMPTY_PATH.
 func (x *at) initEmpty(t *kernel.Task, dirfd int32, addr uint64, flags vfs.OpFlags) error {
 	if addr == 0 && flags&vfs.OpEmpty != 0 {
@@ -81,6 +89,20 @@ func atFlags(flags, allowed uint32) (vfs.OpFlags, error) {
 	}
 	if flags&unix.AT_EMPTY_PATH != 0 {
 		f |= vfs.OpEmpty
+	}
+	return f, nil
+}
+
+// openFile returns the file of a descriptor for anything but naming a place:
+// EBADF with O_PATH (linux: fdget).
+func openFile(t *kernel.Task, fd int32) (*vfs.File, error) {
+	f, err := t.File(fd)
+	if err != nil {
+		return nil, err
+	}
+	if f.IsPath() {
+		f.DecRef(t)
+		return nil, errno.EBADF
 	}
 	return f, nil
 }

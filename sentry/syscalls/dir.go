@@ -213,9 +213,7 @@ func sysMknod(t *kernel.Task, a arch.Args) (uint64, error) {
 // mknodat(2).
 func sysMknodat(t *kernel.Task, a arch.Args) (uint64, error) {
 	var x at
-	if err := x.init(t, a.Int(0), a.Ptr(1), 0); err != nil {
-		return 0, err
-	}
+	x.later(t, a.Int(0), a.Ptr(1), 0)
 	defer x.done(t)
 	mode := a.Mode(2)
 	return 0, vfsOf(t).MknodAt(t, x.Op, mode&unix.S_IFMT|mode&0o7777&^t.FS().Umask(), decodeDev(a.Uint(3)))

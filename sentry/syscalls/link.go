@@ -42,13 +42,9 @@ func sysLinkat(t *kernel.Task, a arch.Args) (uint64, error) {
 		fl |= vfs.OpEmpty
 	}
 	var x, y at
-	if err := x.init(t, a.Int(0), a.Ptr(1), fl); err != nil {
-		return 0, err
-	}
+	x.later(t, a.Int(0), a.Ptr(1), fl)
 	defer x.done(t)
-	if err := y.init(t, a.Int(2), a.Ptr(3), 0); err != nil {
-		return 0, err
-	}
+	y.later(t, a.Int(2), a.Ptr(3), 0)
 	defer y.done(t)
 	return 0, vfsOf(t).LinkAt(t, x.Op, y.Op)
 }
@@ -82,6 +78,9 @@ func sysSymlink(t *kernel.Task, a arch.Args) (uint64, error) {
 // symlinkat(2).
 func sysSymlinkat(t *kernel.Task, a arch.Args) (uint64, error) {
 	target, err := t.CopyInPath(a.Ptr(0))
+	if err == nil && target == "" {
+		err = errno.ENOENT
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -134,13 +133,9 @@ func sysRenameat(t *kernel.Task, a arch.Args) (uint64, error) {
 // renameat2(2).
 func sysRenameat2(t *kernel.Task, a arch.Args) (uint64, error) {
 	var x, y at
-	if err := x.init(t, a.Int(0), a.Ptr(1), 0); err != nil {
-		return 0, err
-	}
+	x.later(t, a.Int(0), a.Ptr(1), 0)
 	defer x.done(t)
-	if err := y.init(t, a.Int(2), a.Ptr(3), 0); err != nil {
-		return 0, err
-	}
+	y.later(t, a.Int(2), a.Ptr(3), 0)
 	defer y.done(t)
 	return 0, vfsOf(t).RenameAt(t, x.Op, y.Op, a.Uint(4))
 }

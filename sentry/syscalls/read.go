@@ -34,9 +34,17 @@ const maxUser = 1<<47 - 4096
 // maxIov is UIO_MAXIOV.
 const maxIov = 1024
 
-// sized checks a buffer argument.
-func sized(n uint64) (uint64, error) {
-	if int64(n) < 0 {
+// accessible is access_ok: whether [addr, addr+n) is user space at all.
+func accessible(addr, n uint64) bool { return addr+n >= addr && addr+n <= maxUser }
+
+// transfer checks the file and the buffer of a plain read or write and returns
+// how much one call moves.
+func transfer(t *kernel.Task, f *vfs.File, a *arch.Args, write, at bool) (uint64, error) {
+	if err := f.CheckTransfer(t, write, at); err != nil {
+		return 0, err
+	}
+	n := a.Size(2)
+	if !accessible(a.Ptr(1), n) {
 		return 0, errno.EFAULT
 	}
 	return min(n, maxRW), nil
@@ -60,7 +68,7 @@ func sysRead(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := sized(a.Size(2))
+	n, err := transfer(t, f, &a, false, false)
 	var m int64
 	if err == nil {
 		m, err = f.Read(t, t.Buf(a.Ptr(1), n))
@@ -76,7 +84,7 @@ func sysWrite(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := sized(a.Size(2))
+	n, err := transfer(t, f, &a, true, false)
 	var m int64
 	if err == nil {
 		m, err = f.Write(t, t.Buf(a.Ptr(1), n))
@@ -94,7 +102,7 @@ func sysPread(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := sized(a.Size(2))
+	n, err := transfer(t, f, &a, false, true)
 	var m int64
 	if err == nil {
 		m, err = f.Pread(t, t.Buf(a.Ptr(1), n), a.Int64(3))
@@ -113,7 +121,7 @@ func sysPwrite(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := sized(a.Size(2))
+	n, err := transfer(t, f, &a, true, true)
 	var m int64
 	if err == nil {
 		m, err = f.Pwrite(t, t.Buf(a.Ptr(1), n), a.Int64(3))
@@ -136,7 +144,7 @@ func copyInIovec(t *kernel.Task, addr uint64, n int32) (*usermem.Buf, error) {
 		if int64(vecs[i].Len) < 0 {
 			return nil, errno.EINVAL
 		}
-		if vecs[i].Addr+vecs[i].Len > maxUser || vecs[i].Addr > maxUser {
+		if !accessible(vecs[i].Addr, vecs[i].Len) {
 			return nil, errno.EFAULT
 		}
 		vecs[i].Len = min(vecs[i].Len, maxRW-total)
@@ -152,8 +160,11 @@ func vectored(t *kernel.Task, a *arch.Args, off int64, write bool, rwf uint32) (
 		return 0, err
 	}
 	defer f.DecRef(t)
+	if err := f.CheckTransfer(t, write, off >= 0); err != nil {
+		return 0, err
+	}
 	b, err := copyInIovec(t, a.Ptr(1), a.Int(2))
-	if err != nil {
+	if err != nil || b.Len() == 0 {
 		return 0, err
 	}
 	var n int64
@@ -237,7 +248,7 @@ func sysPwritev2(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // lseek(2).
 func sysLseek(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}

@@ -98,10 +98,15 @@ func offset(t *kernel.Task, addr uint64, v *int64) (*int64, error) {
 	if err := kernel.Get(t, addr, v); err != nil {
 		return nil, err
 	}
-	if *v < 0 {
-		return nil, errno.EINVAL
-	}
 	return v, nil
+}
+
+// verifyArea is rw_verify_area of n bytes at an offset argument.
+func verifyArea(off *int64, n uint64) error {
+	if int64(n) < 0 || off != nil && (*off < 0 || *off+int64(n) < 0) {
+		return errno.EINVAL
+	}
+	return nil
 }
 
 func putOffset(t *kernel.Task, addr uint64, v *int64) error {
@@ -113,19 +118,14 @@ func putOffset(t *kernel.Task, addr uint64, v *int64) error {
 
 // twoFiles returns the files of two descriptors.
 func twoFiles(t *kernel.Task, in, out int32) (*vfs.File, *vfs.File, error) {
-	a, err := t.File(in)
+	a, err := openFile(t, in)
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := t.File(out)
+	b, err := openFile(t, out)
 	if err != nil {
 		a.DecRef(t)
 		return nil, nil, err
-	}
-	if !a.Readable() || !b.Writable() {
-		a.DecRef(t)
-		b.DecRef(t)
-		return nil, nil, errno.EBADF
 	}
 	return a, b, nil
 }
@@ -137,20 +137,43 @@ func sysSendfile(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	in, out, err := twoFiles(t, a.Int(1), a.Int(0))
+	in, err := openFile(t, a.Int(1))
 	if err != nil {
 		return 0, err
 	}
 	defer in.DecRef(t)
-	defer out.DecRef(t)
-	n, err := sized(a.Size(3))
+	if !in.Readable() {
+		return 0, errno.EBADF
+	}
+	if off != nil {
+		if err := in.CheckTransfer(t, false, true); err != nil {
+			return 0, err
+		}
+	}
+	if err := verifyArea(off, a.Size(3)); err != nil {
+		return 0, err
+	}
+	n := min(a.Size(3), maxRW)
+	out, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
-	if out.Flags()&unix.O_APPEND != 0 || in.IsDir() {
+	defer out.DecRef(t)
+	if !out.Writable() {
+		return 0, errno.EBADF
+	}
+	if out.Flags()&unix.O_APPEND != 0 {
 		return 0, errno.EINVAL
 	}
-	if !in.IsRegular() && pipefs.Of(in) != nil || !in.IsRegular() && off == nil {
+	if !in.IsRegular() && !in.IsDir() {
+		if _, err := in.Seek(t, 0, unix.SEEK_CUR); err != nil {
+			return 0, errno.EINVAL
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	if in.IsDir() || !in.IsRegular() && off == nil || pipefs.Of(in) != nil {
 		return 0, errno.EINVAL
 	}
 	done, err := move(t, side{in, off}, side{f: out}, n)
@@ -211,12 +234,11 @@ func waitFor(t *kernel.Task, f *vfs.File, ev wait.Events, nonblock bool, ready f
 // splice(2).
 func sysSplice(t *kernel.Task, a arch.Args) (uint64, error) {
 	flags := a.Uint(5)
+	if a.Size(4) == 0 {
+		return 0, nil
+	}
 	if flags&^0xf != 0 {
 		return 0, errno.EINVAL
-	}
-	n, err := sized(a.Size(4))
-	if err != nil || n == 0 {
-		return 0, err
 	}
 	in, out, err := twoFiles(t, a.Int(0), a.Int(2))
 	if err != nil {
@@ -225,20 +247,35 @@ func sysSplice(t *kernel.Task, a arch.Args) (uint64, error) {
 	defer in.DecRef(t)
 	defer out.DecRef(t)
 	ip, op := pipefs.Of(in), pipefs.Of(out)
-	switch {
-	case ip == nil && op == nil || ip != nil && ip == op:
-		return 0, errno.EINVAL
-	case ip != nil && a.Ptr(1) != 0 || op != nil && a.Ptr(3) != 0:
+	if ip != nil && a.Ptr(1) != 0 || op != nil && a.Ptr(3) != 0 {
 		return 0, errno.ESPIPE
-	case ip != nil && op == nil && out.Flags()&unix.O_APPEND != 0:
-		return 0, errno.EINVAL
 	}
 	var iv, ov int64
+	ooff, err := offset(t, a.Ptr(3), &ov)
+	if err != nil {
+		return 0, err
+	}
 	ioff, err := offset(t, a.Ptr(1), &iv)
 	if err != nil {
 		return 0, err
 	}
-	ooff, err := offset(t, a.Ptr(3), &ov)
+	n := min(a.Size(4), maxRW)
+	switch {
+	case !in.Readable() || !out.Writable():
+		return 0, errno.EBADF
+	case ip == nil && op == nil || ip != nil && ip == op:
+		return 0, errno.EINVAL
+	case ip != nil && op == nil:
+		if ooff != nil && out.CheckTransfer(t, true, true) != nil || out.Flags()&unix.O_APPEND != 0 {
+			return 0, errno.EINVAL
+		}
+		err = verifyArea(ooff, a.Size(4))
+	case op != nil && ip == nil:
+		if ioff != nil && in.CheckTransfer(t, false, true) != nil || in.IsDir() {
+			return 0, errno.EINVAL
+		}
+		err = verifyArea(ioff, a.Size(4))
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -288,9 +325,9 @@ func sysTee(t *kernel.Task, a arch.Args) (uint64, error) {
 	if flags&^0xf != 0 {
 		return 0, errno.EINVAL
 	}
-	n, err := sized(a.Size(2))
-	if err != nil || n == 0 {
-		return 0, err
+	n := min(a.Size(2), maxRW)
+	if n == 0 {
+		return 0, nil
 	}
 	in, out, err := twoFiles(t, a.Int(0), a.Int(1))
 	if err != nil {
@@ -298,6 +335,9 @@ func sysTee(t *kernel.Task, a arch.Args) (uint64, error) {
 	}
 	defer in.DecRef(t)
 	defer out.DecRef(t)
+	if !in.Readable() || !out.Writable() {
+		return 0, errno.EBADF
+	}
 	ip, op := pipefs.Of(in), pipefs.Of(out)
 	if ip == nil || op == nil || ip == op {
 		return 0, errno.EINVAL
@@ -331,12 +371,15 @@ func sysVmsplice(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	if pipefs.Of(f) == nil {
+	if !f.Writable() && !f.Readable() {
 		return 0, errno.EBADF
 	}
 	b, err := copyInIovec(t, a.Ptr(1), int32(min(a.Uint64(2), maxIov+1)))
 	if err != nil || b.Len() == 0 {
 		return 0, err
+	}
+	if pipefs.Of(f) == nil {
+		return 0, errno.EBADF
 	}
 	n, err := f.WithFlags(a.Uint(3)&unix.SPLICE_F_NONBLOCK != 0, false, false, func() (int64, error) {
 		if f.Writable() {
@@ -349,9 +392,12 @@ func sysVmsplice(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // copy_file_range(2).
 func sysCopyFileRange(t *kernel.Task, a arch.Args) (uint64, error) {
-	if a.Uint(5) != 0 {
-		return 0, errno.EINVAL
+	in, out, err := twoFiles(t, a.Int(0), a.Int(2))
+	if err != nil {
+		return 0, err
 	}
+	defer in.DecRef(t)
+	defer out.DecRef(t)
 	var iv, ov int64
 	ioff, err := offset(t, a.Ptr(1), &iv)
 	if err != nil {
@@ -361,20 +407,25 @@ func sysCopyFileRange(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	in, out, err := twoFiles(t, a.Int(0), a.Int(2))
-	if err != nil {
-		return 0, err
-	}
-	defer in.DecRef(t)
-	defer out.DecRef(t)
 	n := min(a.Size(4), maxRW)
 	switch {
+	case a.Uint(5) != 0:
+		return 0, errno.EINVAL
 	case in.IsDir() || out.IsDir():
 		return 0, errno.EISDIR
 	case !isReg(in) || !isReg(out):
 		return 0, errno.EINVAL
-	case out.Flags()&unix.O_APPEND != 0:
+	case !in.Readable() || !out.Writable() || out.Flags()&unix.O_APPEND != 0:
 		return 0, errno.EBADF
+	}
+	if err := verifyArea(ioff, a.Size(4)); err != nil {
+		return 0, err
+	}
+	if err := verifyArea(ooff, a.Size(4)); err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, nil
 	}
 	from, to := iv, ov
 	if ioff == nil {
