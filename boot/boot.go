@@ -65,6 +65,9 @@ func serveSandbox(unconfined bool) (int, error) {
 	if err != nil {
 		return 0, nil // runsc gave up
 	}
+	if m.Op == "proxy" {
+		return serveProxy(conn, m, fds)
+	}
 	var created atomic.Bool
 	go exitWithStarter(conn.FD(), &created)
 	var a CreateArgs
@@ -161,13 +164,22 @@ func (s *server) accept(fd int) {
 		go func() {
 			c := NewConn(nfd)
 			defer c.Close()
+			var child *container // that ends with this connection
 			for {
 				m, fds, err := c.Recv()
 				if err != nil {
 					if !errors.Is(err, io.EOF) {
 						klog.Debugf("control connection: %v", err)
 					}
+					if child != nil {
+						s.forget(child)
+					}
 					return
+				}
+				if m.Op == "create" && child == nil {
+					child, err = s.createChild(m, fds)
+					c.Reply(m, nil, err)
+					continue
 				}
 				s.inFlight.Add(1)
 				go s.handle(c, m, fds)

@@ -31,6 +31,9 @@ type container struct {
 	spec    *specs.Spec
 	b       *mounter
 	keepEnv bool
+	// child: a further container of the sandbox, which ends without ending it.
+	child    bool
+	exitFile int
 
 	pidns *kernel.PIDNamespace
 	uts   *kernel.UTSNamespace
@@ -63,8 +66,12 @@ const (
 // newContainer mounts everything and loads the first process, which does not
 // run yet.
 func (s *server) newContainer(a *CreateArgs, fds []int) (*container, error) {
-	c := &container{s: s, id: a.ID, spec: a.Spec, keepEnv: a.KeepEnv, state: stateCreated, procs: make(map[int32]*process)}
-	c.pidns = s.k.RootPIDNS()
+	c := &container{s: s, id: a.ID, spec: a.Spec, keepEnv: a.KeepEnv, state: stateCreated, procs: make(map[int32]*process),
+		child: s.root != nil, exitFile: -1}
+	c.namespaces()
+	if a.ExitFile >= 0 && a.ExitFile < len(fds) {
+		c.exitFile = fds[a.ExitFile]
+	}
 	if l := a.Spec.Linux; l != nil && l.Seccomp != nil && a.Flags.OCISeccomp {
 		f, err := CompileProfile(l.Seccomp, syscallNumber)
 		if err != nil {
@@ -75,7 +82,7 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (*container, error) {
 		}
 	}
 	c.b = &mounter{sys: s.sys, ctx: s.ctx, fds: fds, shared: a.Flags.FileAccess == "shared",
-		onDeath: func() { s.die("the gofer, which serves the container's files, is gone") }}
+		pidns: c.pidns, onDeath: func() { c.goferDied() }}
 	if err := c.b.makeRoot(&a.Root, a.Mounts); err != nil {
 		return nil, err
 	}
@@ -105,7 +112,56 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (*container, error) {
 			return nil, fmt.Errorf("making the root read-only: %w", err)
 		}
 	}
+	// The guest has copies of its own: ours would keep pipes from ending.
+	for _, i := range append(append([]int{}, a.Stdio.Files...), a.Stdio.Extra...) {
+		if i >= 0 && i < len(fds) {
+			unix.Close(fds[i])
+		}
+	}
 	return c, nil
+}
+
+// namespaces gives the first container the sandbox's own, and a further one new
+// ones, except those its configuration shares with the first by path.
+func (c *container) namespaces() {
+	k := c.s.k
+	c.pidns = k.RootPIDNS()
+	if !c.child || c.spec.Linux == nil {
+		return
+	}
+	for _, ns := range c.spec.Linux.Namespaces {
+		if ns.Path != "" {
+			continue
+		}
+		switch ns.Type {
+		case specs.PIDNamespace:
+			c.pidns = k.NewPIDNS(k.RootPIDNS(), k.RootUserNS())
+		case specs.UTSNamespace:
+			c.uts = k.NewUTS(c.spec.Hostname, c.spec.Domainname, k.RootUserNS())
+		case specs.IPCNamespace:
+			c.ipc = k.NewIPC(k.RootUserNS())
+		}
+	}
+}
+
+func (c *container) goferDied() {
+	const why = "the gofer, which serves the container's files, is gone"
+	if !c.child {
+		c.s.die(why)
+		return
+	}
+	klog.Errorf("container %s: %s", c.id, why)
+	c.destroy()
+}
+
+// destroy ends every process of a further container.
+func (c *container) destroy() {
+	c.notStarted(int32(unix.SIGKILL))
+	for _, tg := range c.s.k.RootPIDNS().ThreadGroups() {
+		if tg.ContainerID() == c.id {
+			tg.SendSignalFrom(int32(unix.SIGKILL))
+		}
+	}
 }
 
 // devices makes the nodes of linux.devices.

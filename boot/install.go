@@ -53,6 +53,7 @@ func (s *server) install(a *CreateArgs) error {
 	devpts.RegisterDevices(s.sys)
 	socket.Register(unix.AF_UNIX, unixsock.New(s.sys))
 	registerNetFiles()
+	inetFiles{s.k}.register()
 	netlink.Register()
 	inet.Register()
 	s.k.SetDispatch(syscalls.Dispatch)

@@ -12,6 +12,7 @@ import (
 	"redoubt.dev/redoubt/fsimpl/overlayfs"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
+	"redoubt.dev/redoubt/sentry/kernel"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -20,7 +21,8 @@ type mounter struct {
 	sys     *vfs.System
 	ctx     kctx.Ctx // root in the sandbox
 	fds     []int
-	shared  bool // --file-access=shared: others change the root too
+	shared  bool                 // --file-access=shared: others change the root too
+	pidns   *kernel.PIDNamespace // /proc shows it
 	onDeath func()
 
 	ns   *vfs.Namespace
@@ -110,7 +112,10 @@ func (b *mounter) mount(m *Mount) error {
 		return fmt.Errorf("making the mount point: %w", err)
 	}
 	flags := vfs.MountFlags(set.Flags)
-	opts := vfs.MountOpts{Data: strings.Join(set.Data, ","), ReadOnly: false}
+	opts := vfs.MountOpts{Data: strings.Join(set.Data, ",")}
+	if m.Type == "proc" {
+		opts.Internal = b.pidns
+	}
 	var fs vfs.Super
 	switch m.Type {
 	case "bind":

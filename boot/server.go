@@ -139,13 +139,15 @@ func (s *server) watch(a *CreateArgs, fds []int) {
 
 // recordExit leaves the root container's status for commands that come after
 // the sandbox.
-func (s *server) recordExit(st ExitStatus) {
-	if s.exitFile < 0 {
+func (s *server) recordExit(st ExitStatus) { s.record(s.exitFile, st) }
+
+func (s *server) record(file int, st ExitStatus) {
+	if file < 0 {
 		return
 	}
 	b, err := json.Marshal(st)
 	if err == nil {
-		_, err = unix.Pwrite(s.exitFile, b, 0)
+		_, err = unix.Pwrite(file, b, 0)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "recording the exit status: %v\n", err)

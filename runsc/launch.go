@@ -19,11 +19,14 @@ import (
 // will be sent to them.
 type sandbox struct {
 	boot, gofer *child
-	fds         []int // the create message's descriptors
-	own         []int // those to close here once sent
-	args        boot.CreateArgs
-	mounts      []boot.GoferMount
-	goferFDs    []int
+	// ctl is the connection to the sandbox: boot's own, or another's that
+	// this container joins.
+	ctl      *boot.Conn
+	fds      []int // the create message's descriptors
+	own      []int // those to close here once sent
+	args     boot.CreateArgs
+	mounts   []boot.GoferMount
+	goferFDs []int
 }
 
 // spawnSandbox starts both helpers at once. Standard error of the sandbox
@@ -39,6 +42,7 @@ func spawnSandbox(cfg *config, stderr int) (*sandbox, error) {
 		s.boot.kill()
 		return nil, err
 	}
+	s.ctl = s.boot.conn
 	s.args.Listen, s.args.ExitFile, s.args.Life, s.args.Log = -1, -1, -1, -1
 	s.args.Flags = cfg.bootFlags()
 	return s, nil
@@ -110,7 +114,7 @@ func (s *sandbox) create(cfg *config) error {
 	if err != nil {
 		return s.explain(fmt.Errorf("sending the gofer its mounts: %w", err))
 	}
-	err = s.boot.conn.Call("create", &s.args, nil, s.fds...)
+	err = s.ctl.Call("create", &s.args, nil, s.fds...)
 	for _, fd := range s.own {
 		unix.Close(fd)
 	}
@@ -160,7 +164,7 @@ func (s *sandbox) kill() {
 // waitResult waits for the end of the first process and returns its status.
 func (s *sandbox) waitResult() (boot.ExitStatus, error) {
 	var st boot.ExitStatus
-	if err := s.boot.conn.Call("wait", boot.ProcessRef{ID: s.args.ID}, &st); err != nil {
+	if err := s.ctl.Call("wait", boot.ProcessRef{ID: s.args.ID}, &st); err != nil {
 		err = s.explain(err)
 		var d *diedError
 		if errors.As(err, &d) && d.ws.Signaled() {
@@ -288,6 +292,9 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 	if err := s.prepare(cfg, id, spec, bundle); err != nil {
 		return c, s, err
 	}
+	if err := c.join(cfg, s, spec); err != nil {
+		return c, s, err
+	}
 	if err := c.passFiles(s); err != nil {
 		return c, s, err
 	}
@@ -296,6 +303,9 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 		return c, s, err
 	}
 	if err := s.create(cfg); err != nil {
+		return c, s, err
+	}
+	if err := c.startProxy(s, spec); err != nil {
 		return c, s, err
 	}
 	if master >= 0 {
@@ -317,7 +327,7 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 		}
 	}
 	// After the hooks, because they may have made the interfaces.
-	if path := netnsPath(spec, s.boot.pid); path != "" && cfg.network == "sandbox" && !cfg.unconfined {
+	if path := netnsPath(spec, s.boot.pid); path != "" && c.Within == "" && cfg.network == "sandbox" && !cfg.unconfined {
 		if err := s.connectNetwork(path, usesDockerDNS(spec)); err != nil {
 			return c, s, err
 		}
@@ -343,7 +353,7 @@ func createContainer(cfg *config, id string, o *createOpts) (c *container, s *sa
 		}
 	}
 	// From here on the sandbox does not end with us.
-	if !s.args.Attached {
+	if !s.args.Attached { // (a proxy is released the same way)
 		if err := s.boot.conn.Call("release", nil, nil); err != nil {
 			return c, s, s.explain(err)
 		}
@@ -365,7 +375,7 @@ func (s *sandbox) connectNetwork(path string, dns bool) error {
 	if len(fds) == 0 {
 		return nil // loopback only: the stack has its own
 	}
-	if err := s.boot.conn.Call("network", n, nil, fds...); err != nil {
+	if err := s.ctl.Call("network", n, nil, fds...); err != nil {
 		return s.explain(err)
 	}
 	return nil
@@ -414,7 +424,11 @@ func (c *container) passFiles(s *sandbox) error {
 		unix.Close(fd)
 		return fmt.Errorf("listening on the control socket: %w", err)
 	}
-	s.args.Listen = s.pass(fd, true)
+	if c.Within != "" {
+		unix.Close(fd) // the sandbox has a socket already
+	} else {
+		s.args.Listen = s.pass(fd, true)
+	}
 	exit, err := unix.Open(filepath.Join(c.dir, exitFile), unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return fmt.Errorf("making the exit file: %w", err)

@@ -51,7 +51,7 @@ func cmdRun(cfg *config, args []string) error {
 	if o.foreground && isTerminal(0) {
 		defer lendTerminal(func(rows, cols uint16) {
 			if s != nil {
-				s.boot.conn.Notify("resize", boot.ProcessRef{ID: id, Rows: rows, Cols: cols})
+				s.ctl.Notify("resize", boot.ProcessRef{ID: id, Rows: rows, Cols: cols})
 			}
 		})()
 	}
@@ -60,7 +60,7 @@ func cmdRun(cfg *config, args []string) error {
 		return notFoundStatus(err)
 	}
 	if o.detach {
-		err := startContainer(c, s.boot.conn)
+		err := startContainer(c, s.ctl)
 		if err != nil {
 			c.destroy()
 			return err
@@ -69,10 +69,10 @@ func cmdRun(cfg *config, args []string) error {
 		return nil
 	}
 	unforward := forward(func(sig int32) {
-		s.boot.conn.Notify("signal", boot.ProcessRef{ID: id, Sig: sig})
+		s.ctl.Notify("signal", boot.ProcessRef{ID: id, Sig: sig})
 	})
 	defer unforward()
-	if err := startContainer(c, s.boot.conn); err != nil {
+	if err := startContainer(c, s.ctl); err != nil {
 		s.kill()
 		c.destroy()
 		return err

@@ -62,7 +62,13 @@ type saved struct {
 	CgroupOf    string            `json:"cgroupsPath,omitempty"`
 	Terminal    bool              `json:"terminal,omitempty"`
 	Flags       boot.Flags        `json:"flags"`
-	SystemdCg   bool              `json:"systemdCgroup,omitempty"`
+	// NetNS is the network namespace whose interfaces the sandbox took over:
+	// later containers that name it join the sandbox.
+	NetNS string `json:"netns,omitempty"`
+	// Within is the container whose sandbox this one is in, if it is not in
+	// its own. Sandbox is then a proxy.
+	Within    string `json:"within,omitempty"`
+	SystemdCg bool   `json:"systemdCgroup,omitempty"`
 }
 
 // checkID refuses names that are not plain file names.
@@ -251,8 +257,15 @@ func (c *container) status() string {
 // dial connects to the sandbox's control socket. The name in the directory may
 // be longer than a socket address, so it is reached through a descriptor.
 func (c *container) dial() (*boot.Conn, error) {
-	dir, err := unix.Open(c.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	where := c.dir
+	if c.Within != "" {
+		where = filepath.Join(filepath.Dir(c.dir), c.Within)
+	}
+	dir, err := unix.Open(where, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
+		if c.Within != "" {
+			return nil, errGone
+		}
 		return nil, fmt.Errorf("container %q %w", c.ID, errNotExist)
 	}
 	defer unix.Close(dir)
