@@ -365,3 +365,77 @@ func TestDo(t *testing.T) {
 		t.Errorf("the volume has %q", b)
 	}
 }
+
+// TestPod makes two containers that share a network namespace: the second is
+// made in the first one's sandbox.
+func TestPod(t *testing.T) {
+	root := t.TempDir()
+	first := hostBundle(t, []string{"python3", "-m", "http.server", "--bind", "127.0.0.1", "8123"}, func(s *specs.Spec) {
+		s.Process.Cwd = "/etc"
+	})
+	start := func(id, b string) {
+		t.Helper()
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Args = []string{"runsc", "--root", root, "--overlay2", "root:memory", "run", "--detach", "--bundle", b, id}
+		f, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stdout, cmd.Stderr = f, f
+		if err := cmd.Run(); err != nil {
+			out, _ := os.ReadFile(f.Name())
+			t.Fatalf("starting %s: %v: %s", id, err, out)
+		}
+	}
+	start("first", first)
+	defer sandboxed(t, root, "delete", "--force", "first")
+	cfg := &config{root: root}
+	c, err := loadContainer(cfg, "first", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	netns := fmt.Sprintf("/proc/%d/ns/net", c.Sandbox.PID)
+	join := func(s *specs.Spec) {
+		s.Hostname = "second"
+		for i := range s.Linux.Namespaces {
+			if s.Linux.Namespaces[i].Type == specs.NetworkNamespace {
+				s.Linux.Namespaces[i].Path = netns
+			}
+		}
+	}
+	const client = "import time,urllib.request\nfor i in range(100):\n  try:\n    print(urllib.request.urlopen('http://127.0.0.1:8123/hostname').status); break\n  except OSError: time.sleep(0.05)\n"
+	code, out, errOut := sandboxed(t, root, "run", "--bundle",
+		hostBundle(t, []string{"sh", "-c", "hostname; echo pid $$; touch /mine; python3 -c \"$1\"; exit 4", "sh", client}, join), "second")
+	if code != 4 || out != "second\npid 1\n200\n" {
+		t.Errorf("in the pod: status %d, output %q, error %q", code, out, errOut)
+	}
+	want(t, "state of the first", status(t, root, "first"), statusRunning)
+
+	start("third", hostBundle(t, []string{"sleep", "1000"}, join))
+	code, out, _ = sandboxed(t, root, "exec", "third", "sh", "-c", "test -e /mine || echo not mine; exit 6")
+	if code != 6 || out != "not mine\n" {
+		t.Errorf("exec in the third: status %d, output %q", code, out)
+	}
+	_, out, _ = sandboxed(t, root, "ps", "third")
+	if strings.Contains(out, "http.server") || !strings.Contains(out, "sleep 1000") {
+		t.Errorf("processes of the third: %q", out)
+	}
+	sandboxed(t, root, "kill", "third", "KILL")
+	eventually(t, root, "third", statusStopped)
+	code, _, errOut = sandboxed(t, root, "delete", "third")
+	if code != 0 {
+		t.Errorf("deleting the third: %q", errOut)
+	}
+	start("fourth", hostBundle(t, []string{"sleep", "1000"}, join))
+	if code, _, errOut = sandboxed(t, root, "delete", "--force", "fourth"); code != 0 {
+		t.Errorf("deleting the fourth by force: %q", errOut)
+	}
+	want(t, "state of the first", status(t, root, "first"), statusRunning)
+	start("fifth", hostBundle(t, []string{"sleep", "1000"}, join))
+	sandboxed(t, root, "kill", "first", "KILL")
+	eventually(t, root, "first", statusStopped)
+	eventually(t, root, "fifth", statusStopped)
+	if code, _, errOut = sandboxed(t, root, "delete", "fifth"); code != 0 {
+		t.Errorf("deleting what lost its sandbox: %q", errOut)
+	}
+}
