@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"redoubt.dev/redoubt/sentry/creds"
 )
 
 // place is where a dentry hangs; replaced as a whole by rename, so that
@@ -415,6 +417,10 @@ type superblock struct {
 	renameMu sync.Mutex
 
 	writers atomic.Int64 // open files that may write
+
+	// userNS owns the instance: who has CAP_SYS_ADMIN there may remount it.
+	// nil is the root namespace.
+	userNS *creds.UserNamespace
 
 	mounts int // under System.mountMu
 

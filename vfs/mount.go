@@ -254,6 +254,9 @@ func (s *System) MountSuper(ctx kctx.Ctx, source string, op Op, fs Super, flags 
 	defer p.DecRef()
 	sb := s.superFor(fs)
 	s.mountMu.Lock()
+	if sb.mounts == 0 && sb.userNS == nil {
+		sb.userNS = ctx.Creds().UserNS
+	}
 	m := s.newMount(sb, sb.root, source, flags)
 	err = s.graftLocked(m, p)
 	s.mountMu.Unlock()

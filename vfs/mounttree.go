@@ -110,6 +110,10 @@ func (s *System) BindMount(ctx kctx.Ctx, from, to Op, recursive bool) error {
 		s.mountMu.Unlock()
 		return errno.EINVAL
 	}
+	if !recursive && lockedBelow(src.Mount, src.Dentry) {
+		s.mountMu.Unlock()
+		return errno.EINVAL
+	}
 	m := s.cloneTree(src.Mount, src.Dentry, recursive, false, nil)
 	done := func() {}
 	if err = s.graftLocked(m, dst); err != nil {
@@ -130,7 +134,7 @@ func (s *System) OpenTree(ctx kctx.Ctx, from Op, clone, recursive bool) (Path, e
 	defer p.DecRef()
 	s.mountMu.Lock()
 	defer s.mountMu.Unlock()
-	if p.Mount.unbindable || p.Mount.ns == nil && !p.Mount.detached {
+	if p.Mount.unbindable || p.Mount.ns == nil && !p.Mount.detached || !recursive && lockedBelow(p.Mount, p.Dentry) {
 		return Path{}, errno.EINVAL
 	}
 	m := s.cloneTree(p.Mount, p.Dentry, recursive, false, nil)
@@ -142,10 +146,13 @@ func (s *System) OpenTree(ctx kctx.Ctx, from Op, clone, recursive bool) (Path, e
 
 // DetachedMount mounts fs nowhere (fsmount(2)); Dissolve ends it unless it was
 // moved somewhere.
-func (s *System) DetachedMount(fs Super, source string, flags MountFlags) Path {
+func (s *System) DetachedMount(ctx kctx.Ctx, fs Super, source string, flags MountFlags) Path {
 	sb := s.superFor(fs)
 	s.mountMu.Lock()
 	defer s.mountMu.Unlock()
+	if sb.mounts == 0 && sb.userNS == nil {
+		sb.userNS = ctx.Creds().UserNS
+	}
 	m := s.newMount(sb, sb.root, source, flags)
 	m.detached = true
 	m.IncRef()
@@ -410,6 +417,9 @@ func (s *System) Remount(ctx kctx.Ctx, op Op, flags MountFlags, data string, bin
 	if bind {
 		return s.SetMountFlags(p.Mount, mountFlagsMask, flags)
 	}
+	if !p.Mount.sb.mayReconfigure(ctx) {
+		return errno.EPERM
+	}
 	if flags&MountReadOnly != 0 && !p.Mount.sb.readOnly.Load() && p.Mount.sb.writers.Load() > 0 {
 		return errno.EBUSY
 	}
@@ -421,6 +431,9 @@ func (s *System) Remount(ctx kctx.Ctx, op Op, flags MountFlags, data string, bin
 
 // Reconfigure gives the file system behind m other options (fsconfig(2)).
 func (s *System) Reconfigure(ctx kctx.Ctx, m *Mount, data string, readOnly bool) error {
+	if !m.sb.mayReconfigure(ctx) {
+		return errno.EPERM
+	}
 	if readOnly && !m.sb.readOnly.Load() && m.sb.writers.Load() > 0 {
 		return errno.EBUSY
 	}
@@ -431,6 +444,26 @@ func (s *System) Reconfigure(ctx kctx.Ctx, m *Mount, data string, readOnly bool)
 	}
 	m.sb.readOnly.Store(readOnly)
 	return nil
+}
+
+func (sb *superblock) mayReconfigure(ctx kctx.Ctx) bool {
+	cr := ctx.Creds()
+	ns := sb.userNS
+	if ns == nil {
+		ns = rootNS(cr.UserNS)
+	}
+	return cr.HasCap(creds.CapSysAdmin, ns)
+}
+
+// lockedBelow says whether a mount that must stay hides something below d: a
+// copy of m without it would show that (linux: has_locked_children).
+func lockedBelow(m *Mount, d *Dentry) bool {
+	for _, c := range m.children {
+		if c.locked && below(c.at.Load().point, d) {
+			return true
+		}
+	}
+	return false
 }
 
 // SuperReadOnly says whether the file system itself is read-only.

@@ -221,7 +221,7 @@ func sysFsmount(t *kernel.Task, a arch.Args) (uint64, error) {
 	if fs == nil {
 		return 0, errno.EINVAL
 	}
-	p := c.sys.DetachedMount(fs, c.source, attrFlags(attrs)|atimeFlag(attrs))
+	p := c.sys.DetachedMount(t, fs, c.source, attrFlags(attrs)|atimeFlag(attrs))
 	if c.readOnly {
 		p.Mount.SetSuperReadOnly(true)
 	}
