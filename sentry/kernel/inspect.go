@@ -81,11 +81,5 @@ func (tg *ThreadGroup) IO() (rchar, wchar, syscr, syscw int64) {
 func (tg *ThreadGroup) CPUResources() Resources {
 	tg.k.ts.mu.RLock()
 	defer tg.k.ts.mu.RUnlock()
-	r := tg.deadRes
-	for _, t := range tg.tasks {
-		if t.exitState == exitNone {
-			r.add(t.Resources())
-		}
-	}
-	return r
+	return tg.resourcesLocked()
 }
