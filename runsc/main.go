@@ -1,3 +1,6 @@
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Package main is runsc, the OCI command line of Redoubt: it keeps the state
 // of containers as files, starts the sandbox and the gofer, and asks the
 // sandbox over its control socket for everything else.
@@ -8,9 +11,6 @@
 //
 // The go:debug lines spare three processes per container the reading of cgroup
 // files at start.
-
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
 package main
 
 import (
