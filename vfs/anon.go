@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/sentry/creds"
+	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 )
 
@@ -70,8 +71,12 @@ func (i *anonInode) Stat(kctx.Ctx) (Stat, error) {
 		BlkSize: 4096, Atime: i.time, Mtime: i.time, Ctime: i.time, Btime: i.time}, nil
 }
 
-// SetStat accepts mode and owner of pipes and sockets, as Linux does.
+// SetStat accepts mode and owner of pipes and sockets, as Linux does, and
+// refuses changes of event objects.
 func (i *anonInode) SetStat(ctx kctx.Ctx, s SetStat) error {
+	if i.mode&typeMask == 0 {
+		return errno.EOPNOTSUPP
+	}
 	if s.Mask&SetMode != 0 {
 		i.mode = i.mode&typeMask | s.Mode&0o7777
 	}

@@ -550,7 +550,7 @@ func (f *File) Seek(ctx kctx.Ctx, off int64, whence int) (int64, error) {
 // Readdir is getdents64(2): emit gets entries from the position on, which
 // moves behind each entry that emit accepts.
 func (f *File) Readdir(ctx kctx.Ctx, emit func(Dirent) bool) error {
-	if f.mode&fPath != 0 || f.mode&fRead == 0 {
+	if f.mode&fPath != 0 {
 		return errno.EBADF
 	}
 	if f.mode&fDirectory == 0 {

@@ -79,7 +79,7 @@ func sysTimerfdCreate(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // withOps runs fn on a descriptor whose FileOps are a T; wrong otherwise.
 func withOps[T any](t *kernel.Task, fd int32, wrong error, fn func(f *vfs.File, o T) error) error {
-	f, err := t.File(fd)
+	f, err := openFile(t, fd)
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func sysPidfdGetfd(t *kernel.Task, a arch.Args) (uint64, error) {
 	if a.Uint(2) != 0 {
 		return 0, errno.EINVAL
 	}
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -247,7 +247,7 @@ func sysPidfdSendSignal(t *kernel.Task, a arch.Args) (uint64, error) {
 	if fl&^(pidfdSignalThread|pidfdSignalTG|pidfdSignalGroup) != 0 || fl&(fl-1) != 0 {
 		return 0, errno.EINVAL
 	}
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -345,7 +345,7 @@ func mqDeadline(t *kernel.Task, addr uint64) (time.Time, error) {
 
 // mqFile returns the queue of a descriptor opened for want.
 func mqFile(t *kernel.Task, fd int32, want uint32) (*vfs.File, *mqueue.Queue, error) {
-	f, err := t.File(fd)
+	f, err := openFile(t, fd)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -445,7 +445,7 @@ func sysMqNotify(t *kernel.Task, a arch.Args) (uint64, error) {
 			return 0, errno.EINVAL
 		}
 	}
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -504,7 +504,7 @@ func sysMqGetsetattr(t *kernel.Task, a arch.Args) (uint64, error) {
 			return 0, errno.EINVAL
 		}
 	}
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}

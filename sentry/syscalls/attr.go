@@ -38,7 +38,7 @@ func setAt(t *kernel.Task, dirfd int32, path uint64, flags vfs.OpFlags, s vfs.Se
 }
 
 func setFD(t *kernel.Task, fd int32, s vfs.SetStat) (uint64, error) {
-	f, err := t.File(fd)
+	f, err := openFile(t, fd)
 	if err != nil {
 		return 0, err
 	}
@@ -65,7 +65,7 @@ func sysFtruncate(t *kernel.Task, a arch.Args) (uint64, error) {
 	if a.Int64(1) < 0 {
 		return 0, errno.EINVAL
 	}
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -200,7 +200,7 @@ func sysUtimensat(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	if a.Ptr(1) == 0 && a.Int(0) != unix.AT_FDCWD {
-		if fl&vfs.OpNoFollow != 0 {
+		if fl != 0 {
 			return 0, errno.EINVAL
 		}
 		return setFD(t, a.Int(0), s)
@@ -260,7 +260,7 @@ func sysUtime(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // fallocate(2).
 func sysFallocate(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -269,16 +269,25 @@ func sysFallocate(t *kernel.Task, a arch.Args) (uint64, error) {
 	if off < 0 || n <= 0 {
 		return 0, errno.EINVAL
 	}
-	const known = unix.FALLOC_FL_KEEP_SIZE | unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_COLLAPSE_RANGE |
-		unix.FALLOC_FL_ZERO_RANGE | unix.FALLOC_FL_INSERT_RANGE | unix.FALLOC_FL_UNSHARE_RANGE
-	if mode&^known != 0 {
+	keep := mode&unix.FALLOC_FL_KEEP_SIZE != 0
+	switch mode &^ unix.FALLOC_FL_KEEP_SIZE {
+	case 0, unix.FALLOC_FL_UNSHARE_RANGE, unix.FALLOC_FL_ZERO_RANGE:
+	case unix.FALLOC_FL_PUNCH_HOLE:
+		if !keep {
+			return 0, errno.EOPNOTSUPP
+		}
+	case unix.FALLOC_FL_COLLAPSE_RANGE, unix.FALLOC_FL_INSERT_RANGE:
+		if keep {
+			return 0, errno.EOPNOTSUPP
+		}
+	default:
 		return 0, errno.EOPNOTSUPP
+	}
+	if !f.Writable() {
+		return 0, errno.EBADF
 	}
 	if off+n < 0 {
 		return 0, errno.EFBIG
-	}
-	if f.IsPath() {
-		return 0, errno.EBADF
 	}
 	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 {
 		if _, err := t.CheckFileSize(off+n-1, 1); err != nil {

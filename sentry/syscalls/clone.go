@@ -218,7 +218,7 @@ func sysUnshare(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // setns(2).
 func sysSetns(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}

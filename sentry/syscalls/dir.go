@@ -72,13 +72,13 @@ func (w *direntWriter) emit(e vfs.Dirent) bool {
 var direntBufs = sync.Pool{New: func() any { return new([]byte) }}
 
 func getdents(t *kernel.Task, a *arch.Args, old bool) (uint64, error) {
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
 	pb := direntBufs.Get().(*[]byte)
-	w := direntWriter{max: int(min(a.Uint(2), 256<<10)), old: old, buf: (*pb)[:0]}
+	w := direntWriter{max: int(max(0, min(a.Int(2), 256<<10))), old: old, buf: (*pb)[:0]}
 	defer func() {
 		if cap(w.buf) <= 64<<10 {
 			*pb = w.buf

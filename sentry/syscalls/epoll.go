@@ -61,26 +61,24 @@ func sysEpollCtl(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		ev = vfs.EpollEvent{Events: binary.LittleEndian.Uint32(b[:]), Data: binary.LittleEndian.Uint64(b[4:])}
 	}
-	self, err := t.File(a.Int(0))
+	self, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
 	defer self.DecRef(t)
-	f, err := t.File(a.Int(2))
+	f, err := openFile(t, a.Int(2))
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	if !f.IsPath() && f.WaitQueue() == nil {
+	if f.WaitQueue() == nil {
 		return 0, errno.EPERM
 	}
 	ep, ok := self.Ops().(*vfs.Epoll)
 	if !ok || f == self {
 		return 0, errno.EINVAL
 	}
-	if f.IsPath() {
-		return 0, errno.EBADF
-	}
+
 	const exclusiveOK = uint32(unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLERR | unix.EPOLLHUP | vfs.EpollWakeup | vfs.EpollET | vfs.EpollExclusive)
 	if ev.Events&vfs.EpollExclusive != 0 && ev.Events&^exclusiveOK != 0 {
 		return 0, errno.EINVAL
@@ -97,14 +95,17 @@ func sysEpollCtl(t *kernel.Task, a arch.Args) (uint64, error) {
 }
 
 func epollWait(t *kernel.Task, fd int32, addr uint64, max int32, deadline time.Time, poll bool) (uint64, error) {
-	if max <= 0 || max > 1<<31/epollEventSize {
-		return 0, errno.EINVAL
-	}
-	f, err := t.File(fd)
+	f, err := openFile(t, fd)
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
+	if max <= 0 || max > (1<<31-1)/epollEventSize {
+		return 0, errno.EINVAL
+	}
+	if !accessible(addr, uint64(max)*epollEventSize) {
+		return 0, errno.EFAULT
+	}
 	ep, ok := f.Ops().(*vfs.Epoll)
 	if !ok {
 		return 0, errno.EINVAL

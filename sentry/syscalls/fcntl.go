@@ -74,23 +74,22 @@ func sysDup3(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // flock(2).
 func sysFlock(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, err := t.File(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer f.DecRef(t)
 	const mandatory = 32 // LOCK_MAND: accepted and ignored since Linux 5.16
 	if a.Int(1)&mandatory != 0 {
 		return 0, nil
 	}
-	switch op := a.Int(1); op &^ unix.LOCK_NB {
+	op := a.Int(1)
+	switch op &^ unix.LOCK_NB {
 	case unix.LOCK_SH, unix.LOCK_EX, unix.LOCK_UN:
-		if f.IsPath() {
-			return 0, errno.EBADF
-		}
-		return 0, f.Flock(t, op)
+	default:
+		return 0, errno.EINVAL
 	}
-	return 0, errno.EINVAL
+	f, err := openFile(t, a.Int(0))
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
+	return 0, f.Flock(t, op)
 }
 
 // Commands of fcntl(2) that x/sys does not name.

@@ -104,7 +104,7 @@ func sysFspick(t *kernel.Task, a arch.Args) (uint64, error) {
 }
 
 func contextOf(t *kernel.Task, fd int32) (*fsContext, *vfs.File, error) {
-	f, err := t.File(fd)
+	f, err := openFile(t, fd)
 	if err != nil {
 		return nil, nil, err
 	}

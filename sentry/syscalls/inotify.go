@@ -34,7 +34,7 @@ func sysInotifyInit1(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // inotifyOf returns the instance of a descriptor and its file.
 func inotifyOf(t *kernel.Task, fd int32) (*vfs.Inotify, *vfs.File, error) {
-	f, err := t.File(fd)
+	f, err := openFile(t, fd)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -366,7 +366,7 @@ func sysVmsplice(t *kernel.Task, a arch.Args) (uint64, error) {
 	if a.Uint(3)&^0xf != 0 {
 		return 0, errno.EINVAL
 	}
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}

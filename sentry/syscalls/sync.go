@@ -19,7 +19,7 @@ var syncRows = []Row{
 }
 
 func syncFD(t *kernel.Task, fd int32, dataOnly bool) (uint64, error) {
-	f, err := t.File(fd)
+	f, err := openFile(t, fd)
 	if err != nil {
 		return 0, err
 	}
@@ -41,7 +41,7 @@ func sysSync(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // syncfs(2).
 func sysSyncfs(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -55,14 +55,14 @@ func sysSyncfs(t *kernel.Task, a arch.Args) (uint64, error) {
 // sync_file_range(2).
 func sysSyncFileRange(t *kernel.Task, a arch.Args) (uint64, error) {
 	off, n, flags := a.Int64(1), a.Int64(2), a.Uint(3)
-	if flags&^7 != 0 || off < 0 || n < 0 || off+n < 0 {
-		return 0, errno.EINVAL
-	}
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
+	if flags&^7 != 0 || off < 0 || n < 0 || off+n < 0 {
+		return 0, errno.EINVAL
+	}
 	if !f.IsRegular() && !f.IsDir() {
 		return 0, errno.ESPIPE
 	}
@@ -74,7 +74,7 @@ func sysSyncFileRange(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // readahead(2).
 func sysReadahead(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -82,7 +82,7 @@ func sysReadahead(t *kernel.Task, a arch.Args) (uint64, error) {
 	if !f.Readable() {
 		return 0, errno.EBADF
 	}
-	if !isReg(f) {
+	if !isReg(f) || a.Int64(2) < 0 {
 		return 0, errno.EINVAL
 	}
 	return 0, nil
@@ -90,7 +90,7 @@ func sysReadahead(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // fadvise64(2).
 func sysFadvise64(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, err := t.File(a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}

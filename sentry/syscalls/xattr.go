@@ -48,14 +48,11 @@ func withPath(t *kernel.Task, addr uint64, flags vfs.OpFlags, fn func(vfs.Path) 
 }
 
 func withFD(t *kernel.Task, fd int32, fn func(vfs.Path) (uint64, error)) (uint64, error) {
-	f, err := t.File(fd)
+	f, err := openFile(t, fd)
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	if f.IsPath() {
-		return 0, errno.EBADF
-	}
 	return fn(f.Path())
 }
 
@@ -67,43 +64,56 @@ func xattrNameIn(t *kernel.Task, addr uint64) (string, error) {
 	return s, err
 }
 
-func setXattr(t *kernel.Task, a *arch.Args) func(vfs.Path) (uint64, error) {
-	return func(p vfs.Path) (uint64, error) {
-		if a.Uint(4)&^3 != 0 {
-			return 0, errno.EINVAL
-		}
-		name, err := xattrNameIn(t, a.Ptr(1))
-		if err != nil {
-			return 0, err
-		}
-		if a.Size(3) > xattrSizeMax {
-			return 0, errno.E2BIG
-		}
-		v := make([]byte, a.Size(3))
-		if err := t.CopyIn(a.Ptr(2), v); err != nil {
-			return 0, err
-		}
-		return 0, vfsOf(t).SetXattr(t, p, name, string(v), a.Uint(4))
-	}
+// place calls fn with what an xattr call is about.
+type place func(fn func(vfs.Path) (uint64, error)) (uint64, error)
+
+func atPath(t *kernel.Task, a *arch.Args, flags vfs.OpFlags) place {
+	return func(fn func(vfs.Path) (uint64, error)) (uint64, error) { return withPath(t, a.Ptr(0), flags, fn) }
 }
 
-func getXattr(t *kernel.Task, a *arch.Args) func(vfs.Path) (uint64, error) {
-	return func(p vfs.Path) (uint64, error) {
-		name, err := xattrNameIn(t, a.Ptr(1))
-		if err != nil {
-			return 0, err
-		}
+func atFD(t *kernel.Task, a *arch.Args) place {
+	return func(fn func(vfs.Path) (uint64, error)) (uint64, error) { return withFD(t, a.Int(0), fn) }
+}
+
+// The arguments are looked at before the file (linux: fs/xattr.c).
+
+func setXattr(t *kernel.Task, a *arch.Args, at place) (uint64, error) {
+	if a.Uint(4)&^3 != 0 {
+		return 0, errno.EINVAL
+	}
+	name, err := xattrNameIn(t, a.Ptr(1))
+	if err != nil {
+		return 0, err
+	}
+	if a.Size(3) > xattrSizeMax {
+		return 0, errno.E2BIG
+	}
+	v := make([]byte, a.Size(3))
+	if err := t.CopyIn(a.Ptr(2), v); err != nil {
+		return 0, err
+	}
+	return at(func(p vfs.Path) (uint64, error) {
+		return 0, vfsOf(t).SetXattr(t, p, name, string(v), a.Uint(4))
+	})
+}
+
+func getXattr(t *kernel.Task, a *arch.Args, at place) (uint64, error) {
+	name, err := xattrNameIn(t, a.Ptr(1))
+	if err != nil {
+		return 0, err
+	}
+	return at(func(p vfs.Path) (uint64, error) {
 		v, err := vfsOf(t).GetXattr(t, p, name)
 		if err != nil {
 			return 0, err
 		}
 		return putSized(t, a.Ptr(2), a.Size(3), v)
-	}
+	})
 }
 
 // putSized copies out s; a size of 0 only asks for its length.
 func putSized(t *kernel.Task, addr, size uint64, s string) (uint64, error) {
-	if size == 0 {
+	if size == 0 || len(s) == 0 {
 		return uint64(len(s)), nil
 	}
 	if size < uint64(len(s)) {
@@ -112,8 +122,8 @@ func putSized(t *kernel.Task, addr, size uint64, s string) (uint64, error) {
 	return uint64(len(s)), t.CopyOut(addr, []byte(s))
 }
 
-func listXattr(t *kernel.Task, a *arch.Args) func(vfs.Path) (uint64, error) {
-	return func(p vfs.Path) (uint64, error) {
+func listXattr(t *kernel.Task, a *arch.Args, at place) (uint64, error) {
+	return at(func(p vfs.Path) (uint64, error) {
 		l, err := vfsOf(t).ListXattr(t, p)
 		if err != nil {
 			return 0, err
@@ -124,53 +134,53 @@ func listXattr(t *kernel.Task, a *arch.Args) func(vfs.Path) (uint64, error) {
 			b.WriteByte(0)
 		}
 		return putSized(t, a.Ptr(1), a.Size(2), b.String())
-	}
+	})
 }
 
-func removeXattr(t *kernel.Task, a *arch.Args) func(vfs.Path) (uint64, error) {
-	return func(p vfs.Path) (uint64, error) {
-		name, err := xattrNameIn(t, a.Ptr(1))
-		if err != nil {
-			return 0, err
-		}
-		return 0, vfsOf(t).RemoveXattr(t, p, name)
+func removeXattr(t *kernel.Task, a *arch.Args, at place) (uint64, error) {
+	name, err := xattrNameIn(t, a.Ptr(1))
+	if err != nil {
+		return 0, err
 	}
+	return at(func(p vfs.Path) (uint64, error) {
+		return 0, vfsOf(t).RemoveXattr(t, p, name)
+	})
 }
 
 // setxattr(2) and its family.
 func sysSetxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withPath(t, a.Ptr(0), 0, setXattr(t, &a))
+	return setXattr(t, &a, atPath(t, &a, 0))
 }
 func sysLsetxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withPath(t, a.Ptr(0), vfs.OpNoFollow, setXattr(t, &a))
+	return setXattr(t, &a, atPath(t, &a, vfs.OpNoFollow))
 }
 func sysFsetxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withFD(t, a.Int(0), setXattr(t, &a))
+	return setXattr(t, &a, atFD(t, &a))
 }
 func sysGetxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withPath(t, a.Ptr(0), 0, getXattr(t, &a))
+	return getXattr(t, &a, atPath(t, &a, 0))
 }
 func sysLgetxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withPath(t, a.Ptr(0), vfs.OpNoFollow, getXattr(t, &a))
+	return getXattr(t, &a, atPath(t, &a, vfs.OpNoFollow))
 }
 func sysFgetxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withFD(t, a.Int(0), getXattr(t, &a))
+	return getXattr(t, &a, atFD(t, &a))
 }
 func sysListxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withPath(t, a.Ptr(0), 0, listXattr(t, &a))
+	return listXattr(t, &a, atPath(t, &a, 0))
 }
 func sysLlistxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withPath(t, a.Ptr(0), vfs.OpNoFollow, listXattr(t, &a))
+	return listXattr(t, &a, atPath(t, &a, vfs.OpNoFollow))
 }
 func sysFlistxattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withFD(t, a.Int(0), listXattr(t, &a))
+	return listXattr(t, &a, atFD(t, &a))
 }
 func sysRemovexattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withPath(t, a.Ptr(0), 0, removeXattr(t, &a))
+	return removeXattr(t, &a, atPath(t, &a, 0))
 }
 func sysLremovexattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withPath(t, a.Ptr(0), vfs.OpNoFollow, removeXattr(t, &a))
+	return removeXattr(t, &a, atPath(t, &a, vfs.OpNoFollow))
 }
 func sysFremovexattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	return withFD(t, a.Int(0), removeXattr(t, &a))
+	return removeXattr(t, &a, atFD(t, &a))
 }
