@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepCaps is what the gofer needs to serve files as their owner would:
+// goferCaps is what the gofer needs to serve files as their owner would:
 // everything else is given up.
 var goferCaps = []uintptr{unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH,
-	unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_MKNOD, unix.CAP_SETFCAP, unix.CAP_SETUID, unix.CAP_SETGID}
+	unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_MKNOD, unix.CAP_SETFCAP}
 
 // emptyRoot makes an empty read-only tmpfs the root of this mount namespace
 // and lets go of the host's tree. With fill, the tmpfs is first writable and
