@@ -129,9 +129,15 @@ func (ns *PIDNamespace) allocPIDLocked(want []int32) (*PID, error) {
 			return nil, errno.EAGAIN
 		}
 		nr := n.last
+		wrapped := false
 		for {
 			nr++
 			if nr >= n.max || nr == math.MaxInt32 {
+				if wrapped {
+					ns.undoPID(p, n)
+					return nil, errno.EAGAIN
+				}
+				wrapped = true
 				nr = 300 // as Linux: RESERVED_PIDS
 			}
 			if n.pids[nr] == nil {
