@@ -3,6 +3,8 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"os"
+	ossignal "os/signal"
 	"sync"
 	"time"
 
@@ -52,6 +54,7 @@ type process struct {
 	tg      *kernel.ThreadGroup
 	pid     int32
 	console *devpts.Console
+	owned   bool          // the host terminal was made for this process
 	done    chan struct{} // closed when status is set
 	status  ExitStatus
 }
@@ -426,7 +429,7 @@ func (c *container) stdio(ctx kctx.Ctx, pr *process, table *fdtable.Table, io *S
 		if io.Rows != 0 {
 			console.Resize(io.Rows, io.Cols)
 		}
-		pr.console = console
+		pr.console, pr.owned = console, io.Owned
 		for i := int32(0); i < 3; i++ {
 			slave.IncRef()
 			if err := install(slave, i); err != nil {
@@ -472,8 +475,39 @@ func (c *container) stdio(ctx kctx.Ctx, pr *process, table *fdtable.Table, io *S
 	return tty, nil
 }
 
+// followSize takes over the size of a terminal that an engine holds. The first
+// process's is the controlling terminal of this host process, which therefore
+// gets SIGWINCH; others are looked at now and then.
+func (c *container) followSize(p *process) {
+	if p == c.init && !c.child {
+		ch := make(chan os.Signal, 1)
+		ossignal.Notify(ch, unix.SIGWINCH)
+		for {
+			select {
+			case <-ch:
+				p.console.CheckSize()
+			case <-p.done:
+				return
+			}
+		}
+	}
+	t := time.NewTicker(300 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			p.console.CheckSize()
+		case <-p.done:
+			return
+		}
+	}
+}
+
 // run lets a process go and watches for its end.
 func (c *container) run(p *process) {
+	if p.console != nil && p.owned {
+		go c.followSize(p)
+	}
 	c.mu.Lock()
 	c.procs[p.pid] = p
 	c.mu.Unlock()

@@ -34,9 +34,11 @@ import (
 // kernel: it is the one place that knows them all.
 func (s *server) install(a *CreateArgs) error {
 	mem := s.k.Memory()
+	tmp := tmpfs.NewType(s.sys, mem)
+	tmp.DefaultSize = s.host.memTotal / 2 // as tmpfs(5)
 	for _, t := range []vfs.FSType{
 		goferfs.New(s.sys),
-		tmpfs.NewType(s.sys, mem),
+		tmp,
 		tmpfs.NewNamedType(s.sys, mem, "ramfs"),
 		overlayfs.New(s.sys),
 		&devfs.Type{Tmpfs: tmpfs.NewNamedType(s.sys, mem, "devtmpfs")},

@@ -53,7 +53,7 @@ func (b *mounter) gofer(m *Mount, root bool) (vfs.Super, error) {
 
 // layered puts a writable layer in memory over a tree.
 func (b *mounter) layered(lower vfs.Super, readOnly bool) (vfs.Super, error) {
-	upper, err := b.sys.NewSuper(b.ctx, "none", "tmpfs", vfs.MountOpts{Data: "mode=0755"})
+	upper, err := b.sys.NewSuper(b.ctx, "none", "tmpfs", vfs.MountOpts{Data: "mode=0755,size=0,nr_inodes=0"})
 	if err != nil {
 		return nil, fmt.Errorf("making the writable layer: %w", err)
 	}

@@ -279,7 +279,7 @@ func TestConfiguration(t *testing.T) {
 // TestConsoleSocket plays an engine that asks for a terminal.
 func TestConsoleSocket(t *testing.T) {
 	root := t.TempDir()
-	b := hostBundle(t, []string{"sh", "-c", "tty; stty size; read x; echo got $x"}, func(s *specs.Spec) {
+	b := hostBundle(t, []string{"sh", "-c", "tty; stty size; read x; echo got $x; trap 'stty size; exit' WINCH; while :; do sleep 0.05; done"}, func(s *specs.Spec) {
 		s.Process.Terminal = true
 		s.Process.ConsoleSize = &specs.Box{Height: 24, Width: 80}
 	})
@@ -326,7 +326,15 @@ func TestConsoleSocket(t *testing.T) {
 		}
 		text.Write(buf[:n])
 	}
-	for _, w := range []string{"/dev/pts/0\r\n", "24 80\r\n", "got hello\r\n"} {
+	unix.IoctlSetWinsize(int(m.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: 132})
+	for !strings.Contains(text.String(), "50 132") && time.Now().Before(deadline) {
+		n, err := m.Read(buf)
+		if err != nil {
+			break
+		}
+		text.Write(buf[:n])
+	}
+	for _, w := range []string{"/dev/pts/0\r\n", "24 80\r\n", "got hello\r\n", "50 132\r\n"} {
 		if !strings.Contains(text.String(), w) {
 			t.Errorf("the terminal showed %q, want %q in it", text.String(), w)
 		}
