@@ -10,6 +10,7 @@ package devpts
 
 import (
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ type Super struct {
 
 	mu    sync.Mutex
 	pairs map[uint32]*pair
+	low   uint32 // no number below it is free
 }
 
 // maxPtys is kernel.pty.max.
@@ -105,6 +107,7 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 	s.Opts = strings.Join(append(shown, fmt.Sprintf("mode=%03o,ptmxmode=%03o", s.mode, s.ptmxMode)), ",")
 	s.root = s.NewDir(0o755)
 	s.root.Ino = 1
+	s.root.Dyn = slaves{s}
 	s.RootInode = s.root
 	ptmx := &kernfs.Inode{FS: s.FS, Ino: 2, Mode: unix.S_IFCHR | s.ptmxMode, Rdev: vfs.Dev{Major: 5, Minor: 2}}
 	s.root.Add("ptmx", ptmx)
@@ -118,10 +121,11 @@ func (s *Super) newMaster(ctx kctx.Ctx) (*master, error) {
 	if len(s.pairs) >= s.max {
 		return nil, errno.ENOSPC
 	}
-	n := uint32(0)
+	n := s.low
 	for s.pairs[n] != nil {
 		n++
 	}
+	s.low = n + 1
 	p := newPair(s, n)
 	s.pairs[n] = p
 	node := &kernfs.Inode{FS: s.FS, Ino: uint64(n) + 3, Mode: unix.S_IFCHR | s.mode, Rdev: vfs.Dev{Major: slaveMajor, Minor: n}}
@@ -137,7 +141,8 @@ func (s *Super) newMaster(ctx kctx.Ctx) (*master, error) {
 	node.OpenOps = func(ctx kctx.Ctx, d *vfs.Dentry, flags uint32) (vfs.FileOps, error) {
 		return p.openSlave(ctx, flags)
 	}
-	s.root.Add(strconv.Itoa(int(n)), node)
+	node.Alive = func() bool { return s.pair(n) == p }
+	p.node = node
 	return &master{p: p}, nil
 }
 
@@ -146,8 +151,48 @@ func (s *Super) remove(p *pair) {
 	defer s.mu.Unlock()
 	if s.pairs[p.n] == p {
 		delete(s.pairs, p.n)
-		s.root.Remove(strconv.Itoa(int(p.n)))
+		s.low = min(s.low, p.n)
 	}
+}
+
+func (s *Super) pair(n uint32) *pair {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pairs[n]
+}
+
+// slaves are the entries of an instance beside ptmx.
+type slaves struct{ s *Super }
+
+// Lookup implements kernfs.Dynamic.
+func (l slaves) Lookup(ctx kctx.Ctx, name string) (vfs.Inode, error) {
+	n, err := strconv.ParseUint(name, 10, 31)
+	if err != nil || name != strconv.FormatUint(n, 10) {
+		return nil, errno.ENOENT
+	}
+	if p := l.s.pair(uint32(n)); p != nil {
+		return p.node, nil
+	}
+	return nil, errno.ENOENT
+}
+
+// List implements kernfs.Dynamic.
+func (l slaves) List(ctx kctx.Ctx, from int64, emit func(kernfs.Entry) bool) error {
+	l.s.mu.Lock()
+	var nrs []int
+	for n := range l.s.pairs {
+		if int64(n) >= from {
+			nrs = append(nrs, int(n))
+		}
+	}
+	l.s.mu.Unlock()
+	sort.Ints(nrs)
+	for _, n := range nrs {
+		if !emit(kernfs.Entry{Key: int64(n), Name: strconv.Itoa(n), Ino: uint64(n) + 3, Type: unix.DT_CHR}) {
+			break
+		}
+	}
+	return nil
 }
 
 // RegisterDevices makes /dev/ptmx (5:2) and /dev/tty (5:0) work wherever

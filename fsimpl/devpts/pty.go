@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/fsimpl/devpts/ldisc"
+	"redoubt.dev/redoubt/fsimpl/kernfs"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/usermem"
@@ -24,6 +25,7 @@ type pair struct {
 
 	slaveQ, masterQ wait.Queue
 	tty             TTY // the controlling-terminal side of the slave
+	node            *kernfs.Inode
 
 	mu         sync.Mutex
 	line       *ldisc.Line

@@ -200,8 +200,10 @@ func (i *Inode) Add(name string, child vfs.Inode) {
 		i.kids = map[string]vfs.Inode{}
 	}
 	if i.kids[name] == nil {
-		names := append(i.names[:len(i.names):len(i.names)], name) // readers keep the old slice
-		sort.Strings(names)
+		// Readers keep the old slice.
+		k := sort.SearchStrings(i.names, name)
+		names := make([]string, 0, len(i.names)+1)
+		names = append(append(append(names, i.names[:k]...), name), i.names[k:]...)
 		i.names = names
 	}
 	i.kids[name] = child
@@ -215,12 +217,8 @@ func (i *Inode) Remove(name string) {
 		return
 	}
 	delete(i.kids, name)
-	for k, n := range i.names {
-		if n == name {
-			i.names = append(i.names[:k:k], i.names[k+1:]...)
-			break
-		}
-	}
+	k := sort.SearchStrings(i.names, name)
+	i.names = append(i.names[:k:k], i.names[k+1:]...)
 }
 
 func (i *Inode) fill() {
