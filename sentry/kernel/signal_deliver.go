@@ -249,6 +249,9 @@ func (t *Task) SigAltStack(set *signal.Stack) (signal.Stack, error) {
 	if mode != 0 && mode != signal.SSDisable && mode != signal.SSOnStack {
 		return old, errno.EINVAL
 	}
+	if mode != signal.SSDisable && set.Addr == t.altStack.Addr && set.Size == t.altStack.Size && set.Flags == t.altStack.Flags {
+		return old, nil // nothing changes: not looked at further
+	}
 	if mode == signal.SSDisable {
 		t.altStack = signal.Stack{Flags: set.Flags}
 		return old, nil

@@ -30,7 +30,7 @@ var attrRows = []Row{
 
 func setAt(t *kernel.Task, dirfd int32, path uint64, flags vfs.OpFlags, s vfs.SetStat) (uint64, error) {
 	var x at
-	if err := x.initEmpty(t, dirfd, path, flags); err != nil {
+	if err := x.init(t, dirfd, path, flags); err != nil {
 		return 0, err
 	}
 	defer x.done(t)

@@ -181,14 +181,14 @@ func sysSetgroups(t *kernel.Task, a arch.Args) (uint64, error) {
 // capHeader checks the header of capget(2) and returns how many data words
 // follow. An unknown version is answered with the preferred one.
 func capHeader(t *kernel.Task, addr uint64) (h unix.CapUserHeader, words int, err error) {
-	if err := usermem.Get(t.Mem(), addr, &h); err != nil {
+	if err := usermem.Get(t.Mem(), addr, &h.Version); err != nil {
 		return h, 0, err
 	}
 	switch h.Version {
 	case unix.LINUX_CAPABILITY_VERSION_1:
-		return h, 1, nil
+		return h, 1, usermem.Get(t.Mem(), addr+4, &h.Pid)
 	case unix.LINUX_CAPABILITY_VERSION_2, unix.LINUX_CAPABILITY_VERSION_3:
-		return h, 2, nil
+		return h, 2, usermem.Get(t.Mem(), addr+4, &h.Pid)
 	}
 	v := uint32(unix.LINUX_CAPABILITY_VERSION_3)
 	if err := usermem.Put(t.Mem(), addr, &v); err != nil {

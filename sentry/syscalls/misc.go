@@ -219,13 +219,11 @@ func sysGetrandom(t *kernel.Task, a arch.Args) (uint64, error) {
 	for done < n {
 		b := chunk[:min(uint64(len(chunk)), n-done)]
 		rand.Read(b)
-		if err := t.CopyOut(a.Ptr(0)+done, b); err != nil {
-			if done > 0 {
-				return done, nil
-			}
-			return 0, err
+		k, err := t.Mem().CopyOut(a.Ptr(0)+done, b)
+		done += uint64(k)
+		if err != nil {
+			return some(done, errno.EFAULT)
 		}
-		done += uint64(len(b))
 		if t.Interrupted() {
 			break
 		}
@@ -281,6 +279,13 @@ func sysSetrlimit(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // prlimit(2).
 func sysPrlimit(t *kernel.Task, a arch.Args) (uint64, error) {
+	var set *unix.Rlimit
+	if a.Ptr(2) != 0 {
+		set = new(unix.Rlimit)
+		if err := usermem.Get(t.Mem(), a.Ptr(2), set); err != nil {
+			return 0, err
+		}
+	}
 	x := t
 	if pid := a.Int(0); pid != 0 {
 		x = t.PIDNamespace().Task(pid)
@@ -293,13 +298,6 @@ func sysPrlimit(t *kernel.Task, a arch.Args) (uint64, error) {
 		same := c.RUID == o.EUID && c.RUID == o.SUID && c.RUID == o.RUID && c.RGID == o.EGID && c.RGID == o.SGID && c.RGID == o.RGID
 		if !same && !c.HasCap(creds.CapSysResource, o.UserNS) {
 			return 0, errno.EPERM
-		}
-	}
-	var set *unix.Rlimit
-	if a.Ptr(2) != 0 {
-		set = new(unix.Rlimit)
-		if err := usermem.Get(t.Mem(), a.Ptr(2), set); err != nil {
-			return 0, err
 		}
 	}
 	old, err := prlimit(t, x, a.Uint(1), set)
@@ -391,9 +389,23 @@ func sysSysfs(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // modify_ldt(2).
 func sysModifyLDT(t *kernel.Task, a arch.Args) (uint64, error) {
+	const defaultSize = 128
+	fail := func(e errno.Errno) (uint64, error) { return uint64(-uint32(e)), nil } // Linux returns an unsigned int
 	switch a.Int(0) {
-	case 0, 2:
+	case 0:
 		return 0, nil
+	case 2:
+		n := min(a.Size(2), defaultSize)
+		if n > 0 {
+			if err := t.CopyOut(a.Ptr(1), make([]byte, n)); err != nil {
+				return fail(errno.EFAULT)
+			}
+		}
+		return n, nil
+	case 1, 0x11:
+		if a.Size(2) != 16 {
+			return fail(errno.EINVAL)
+		}
 	}
-	return 0, errno.ENOSYS
+	return fail(errno.ENOSYS)
 }

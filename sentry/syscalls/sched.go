@@ -202,15 +202,15 @@ func setPolicy(t, x *kernel.Task, policy, prio int32, nice *int32, reset bool) e
 
 // sched_setparam(2).
 func sysSchedSetparam(t *kernel.Task, a arch.Args) (uint64, error) {
-	x, err := schedTask(t, a.Int(0))
-	if err != nil {
-		return 0, err
-	}
 	var prio int32
-	if a.Ptr(1) == 0 {
+	if a.Ptr(1) == 0 || a.Int(0) < 0 {
 		return 0, errno.EINVAL
 	}
 	if err := usermem.Get(t.Mem(), a.Ptr(1), &prio); err != nil {
+		return 0, err
+	}
+	x, err := schedTask(t, a.Int(0))
+	if err != nil {
 		return 0, err
 	}
 	s := x.Sched()
@@ -219,11 +219,11 @@ func sysSchedSetparam(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // sched_getparam(2).
 func sysSchedGetparam(t *kernel.Task, a arch.Args) (uint64, error) {
+	if a.Ptr(1) == 0 {
+		return 0, errno.EINVAL
+	}
 	x, err := schedTask(t, a.Int(0))
-	if err != nil || a.Ptr(1) == 0 {
-		if err == nil {
-			err = errno.EINVAL
-		}
+	if err != nil {
 		return 0, err
 	}
 	p := x.Sched().Prio
@@ -233,15 +233,15 @@ func sysSchedGetparam(t *kernel.Task, a arch.Args) (uint64, error) {
 // sched_setscheduler(2).
 func sysSchedSetscheduler(t *kernel.Task, a arch.Args) (uint64, error) {
 	policy := a.Int(1)
-	if policy < 0 || a.Ptr(2) == 0 {
+	if policy < 0 || a.Ptr(2) == 0 || a.Int(0) < 0 {
 		return 0, errno.EINVAL
-	}
-	x, err := schedTask(t, a.Int(0))
-	if err != nil {
-		return 0, err
 	}
 	var prio int32
 	if err := usermem.Get(t.Mem(), a.Ptr(2), &prio); err != nil {
+		return 0, err
+	}
+	x, err := schedTask(t, a.Int(0))
+	if err != nil {
 		return 0, err
 	}
 	return 0, setPolicy(t, x, policy&^resetOnFork, prio, nil, policy&resetOnFork != 0)
@@ -301,16 +301,16 @@ func sysSchedRRInterval(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // sched_setaffinity(2).
 func sysSchedSetaffinity(t *kernel.Task, a arch.Args) (uint64, error) {
+	n := min(a.Uint(1), 1024)
+	b := make([]byte, n)
+	if err := t.CopyIn(a.Ptr(2), b); err != nil {
+		return 0, err
+	}
 	if a.Int(0) < 0 {
 		return 0, errno.ESRCH
 	}
 	x, err := schedTask(t, a.Int(0))
 	if err != nil {
-		return 0, err
-	}
-	n := min(a.Size(1), 1024)
-	b := make([]byte, n)
-	if err := t.CopyIn(a.Ptr(2), b); err != nil {
 		return 0, err
 	}
 	if !mayRenice(t, x) {
@@ -334,7 +334,7 @@ func sysSchedSetaffinity(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // sched_getaffinity(2) returns the size of the kernel's mask.
 func sysSchedGetaffinity(t *kernel.Task, a arch.Args) (uint64, error) {
-	n := a.Size(1)
+	n := uint64(a.Uint(1))
 	if n&7 != 0 || n*8 < uint64(t.Kernel().CPUs()) {
 		return 0, errno.EINVAL
 	}
@@ -368,7 +368,11 @@ func ioprioTargets(t *kernel.Task, which, who int32) ([]*kernel.Task, error) {
 func sysIoprioSet(t *kernel.Task, a arch.Args) (uint64, error) {
 	prio := a.Int(2)
 	switch class := prio >> 13; class {
-	case 0, 3:
+	case 0:
+		if prio&7 != 0 {
+			return 0, errno.EINVAL
+		}
+	case 3:
 	case 1:
 		if !capable(t, creds.CapSysAdmin) && !capable(t, creds.CapSysNice) {
 			return 0, errno.EPERM

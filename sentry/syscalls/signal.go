@@ -213,10 +213,10 @@ func sysRtSigpending(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, errno.EINVAL
 	}
 	s := t.Pending()
-	if a.Size(1) == sigsetSize {
-		return 0, usermem.Put(t.Mem(), a.Ptr(0), &s)
+	if a.Size(1) == 0 {
+		return 0, nil
 	}
-	return 0, nil
+	return 0, t.CopyOut(a.Ptr(0), usermem.AsBytes(&s)[:a.Size(1)])
 }
 
 // rt_sigsuspend(2).

@@ -44,6 +44,8 @@ const (
 	scmMaxFD    = 253   // descriptors of one message
 	cmsgHeader  = 16    // sizeof(struct cmsghdr)
 	maxIO       = 0x7ffff000
+
+	msgCompat = -1 << 31 // MSG_CMSG_COMPAT: not for 64-bit programs
 )
 
 // sockOf returns the socket behind a descriptor with a reference on its file.
@@ -99,6 +101,15 @@ func sysSocketpair(t *kernel.Task, a arch.Args) (uint64, error) {
 	typ := a.Int(1)
 	if typ&^(0xf|sockFlags) != 0 {
 		return 0, errno.EINVAL
+	}
+	// The array must be writable before anything else (linux: net/socket.c
+	// __sys_socketpair).
+	var was [8]byte
+	if err := t.CopyIn(a.Ptr(3), was[:]); err != nil {
+		return 0, err
+	}
+	if err := t.CopyOut(a.Ptr(3), was[:]); err != nil {
+		return 0, err
 	}
 	x, y, err := socket.NewPair(t, t.NetNS(), int(a.Int(0)), int(typ&0xf), int(a.Int(2)))
 	if err != nil {
@@ -217,14 +228,18 @@ func sysAccept(t *kernel.Task, a arch.Args) (uint64, error) { return doAccept(t,
 func sysAccept4(t *kernel.Task, a arch.Args) (uint64, error) { return doAccept(t, a, a.Int(3)) }
 
 func doAccept(t *kernel.Task, a arch.Args, flags int32) (uint64, error) {
-	if flags&^sockFlags != 0 {
-		return 0, errno.EINVAL
-	}
-	f, s, err := sockOf(t, a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
+	if flags&^sockFlags != 0 {
+		return 0, errno.EINVAL
+	}
+	s, err := socket.Of(f)
+	if err != nil {
+		return 0, err
+	}
 	var c socket.Ops
 	var peer []byte
 	recv, _ := s.Timeouts()
@@ -245,12 +260,16 @@ func doAccept(t *kernel.Task, a arch.Args, flags int32) (uint64, error) {
 
 // connect(2).
 func sysConnect(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, s, err := sockOf(t, a.Int(0))
+	f, err := openFile(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
 	addr, err := copyInAddr(t, a.Ptr(1), a.Int(2))
+	if err != nil {
+		return 0, err
+	}
+	s, err := socket.Of(f)
 	if err != nil {
 		return 0, err
 	}
@@ -390,19 +409,23 @@ func send(t *kernel.Task, f *vfs.File, s socket.Ops, src *usermem.Buf, m *socket
 
 // sendto(2).
 func sysSendto(t *kernel.Task, a arch.Args) (uint64, error) {
+	n := min(a.Size(2), maxIO)
+	if !accessible(a.Ptr(1), n) {
+		return 0, errno.EFAULT
+	}
 	f, s, err := sockOf(t, a.Int(0))
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
 	m := socket.SendMsg{Flags: int(a.Int(3))}
-	if a.Ptr(4) != 0 {
+	if a.Ptr(4) != 0 && a.Int(5) != 0 {
 		if m.Addr, err = copyInAddr(t, a.Ptr(4), a.Int(5)); err != nil {
 			return 0, err
 		}
 	}
 	var b usermem.Buf
-	b.SetUser(t.Mem(), a.Ptr(1), min(a.Size(2), maxIO))
+	b.SetUser(t.Mem(), a.Ptr(1), n)
 	return send(t, f, s, &b, &m)
 }
 
@@ -432,6 +455,9 @@ func receive(t *kernel.Task, f *vfs.File, s socket.Ops, dst *usermem.Buf, m *soc
 
 // recvfrom(2).
 func sysRecvfrom(t *kernel.Task, a arch.Args) (uint64, error) {
+	if !accessible(a.Ptr(1), min(a.Size(2), maxIO)) {
+		return 0, errno.EFAULT
+	}
 	f, s, err := sockOf(t, a.Int(0))
 	if err != nil {
 		return 0, err
@@ -471,6 +497,9 @@ type msghdr struct {
 
 // sendmsg(2).
 func sysSendmsg(t *kernel.Task, a arch.Args) (uint64, error) {
+	if a.Int(2)&msgCompat != 0 {
+		return 0, errno.EINVAL
+	}
 	f, s, err := sockOf(t, a.Int(0))
 	if err != nil {
 		return 0, err
@@ -597,6 +626,9 @@ func checkCreds(t *kernel.Task, pid int32, uid, gid uint32) (*socket.Ucred, erro
 
 // recvmsg(2).
 func sysRecvmsg(t *kernel.Task, a arch.Args) (uint64, error) {
+	if a.Int(2)&msgCompat != 0 {
+		return 0, errno.EINVAL
+	}
 	f, s, err := sockOf(t, a.Int(0))
 	if err != nil {
 		return 0, err
@@ -732,6 +764,9 @@ const mmsgSize, mmsgLen = 64, 56
 
 // sendmmsg(2).
 func sysSendmmsg(t *kernel.Task, a arch.Args) (uint64, error) {
+	if a.Int(3)&msgCompat != 0 {
+		return 0, errno.EINVAL
+	}
 	f, s, err := sockOf(t, a.Int(0))
 	if err != nil {
 		return 0, err
@@ -757,11 +792,9 @@ func sysSendmmsg(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // recvmmsg(2).
 func sysRecvmmsg(t *kernel.Task, a arch.Args) (uint64, error) {
-	f, s, err := sockOf(t, a.Int(0))
-	if err != nil {
-		return 0, err
+	if a.Int(3)&msgCompat != 0 {
+		return 0, errno.EINVAL
 	}
-	defer f.DecRef(t)
 	var deadline time.Time
 	if p := a.Ptr(4); p != 0 {
 		var ts unix.Timespec
@@ -773,6 +806,11 @@ func sysRecvmmsg(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		deadline = time.Now().Add(time.Duration(min(ts.Sec, 1<<32))*time.Second + time.Duration(ts.Nsec))
 	}
+	f, s, err := sockOf(t, a.Int(0))
+	if err != nil {
+		return 0, err
+	}
+	defer f.DecRef(t)
 	flags := a.Int(3)
 	var done uint64
 	for n := uint64(min(a.Uint(2), maxMsgs)); done < n; done++ {

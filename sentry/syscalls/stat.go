@@ -217,7 +217,7 @@ func accessAt(t *kernel.Task, dirfd int32, path uint64, mode, flags uint32) (uin
 		return 0, err
 	}
 	var x at
-	if err := x.initEmpty(t, dirfd, path, fl); err != nil {
+	if err := x.init(t, dirfd, path, fl); err != nil {
 		return 0, err
 	}
 	defer x.done(t)

@@ -87,7 +87,11 @@ type shmidDS struct {
 // shmget(2).
 func sysShmget(t *kernel.Task, a arch.Args) (uint64, error) {
 	if a.Uint(2)&shmHugeTLB != 0 && a.Uint(2)&0o1000 != 0 {
-		return 0, errno.ENOMEM
+		switch a.Uint(2) >> 26 & 0x3f { // log2 of the page size
+		case 0, 21, 30:
+			return 0, errno.ENOMEM
+		}
+		return 0, errno.EINVAL
 	}
 	id, err := SysV(t.IPC()).ShmGet(t, t.Kernel().Memory(), a.Int(0), a.Size(1), a.Uint(2))
 	return uint64(id), err
@@ -270,15 +274,18 @@ func undoOf(t *kernel.Task) *sysv.Undo {
 }
 
 func doSemop(t *kernel.Task, id int32, ptr uint64, n uint64, deadline time.Time) (uint64, error) {
-	if n < 1 || id < 0 {
-		return 0, errno.EINVAL
-	}
 	if n > sysv.SemOPM {
 		return 0, errno.E2BIG
+	}
+	if n < 1 {
+		return 0, errno.EINVAL
 	}
 	ops := make([]sysv.SemOp, n)
 	if err := usermem.GetSlice(t.Mem(), ptr, ops); err != nil {
 		return 0, err
+	}
+	if id < 0 {
+		return 0, errno.EINVAL
 	}
 	var u *sysv.Undo
 	for _, op := range ops {
@@ -292,7 +299,7 @@ func doSemop(t *kernel.Task, id int32, ptr uint64, n uint64, deadline time.Time)
 
 // semop(2).
 func sysSemop(t *kernel.Task, a arch.Args) (uint64, error) {
-	return doSemop(t, a.Int(0), a.Ptr(1), a.Uint64(2), time.Time{})
+	return doSemop(t, a.Int(0), a.Ptr(1), uint64(a.Uint(2)), time.Time{})
 }
 
 // semtimedop(2).
@@ -308,7 +315,7 @@ func sysSemtimedop(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		deadline = time.Now().Add(time.Duration(min(ts.Sec, 1<<32))*time.Second + time.Duration(ts.Nsec))
 	}
-	return doSemop(t, a.Int(0), a.Ptr(1), a.Uint64(2), deadline)
+	return doSemop(t, a.Int(0), a.Ptr(1), uint64(a.Uint(2)), deadline)
 }
 
 // semidDS is struct semid64_ds of x86-64.
@@ -398,12 +405,12 @@ func sysMsgget(t *kernel.Task, a arch.Args) (uint64, error) {
 // msgsnd(2).
 func sysMsgsnd(t *kernel.Task, a arch.Args) (uint64, error) {
 	n := a.Size(2)
-	if n > sysv.MsgMax {
-		return 0, errno.EINVAL
-	}
 	var typ int64
 	if err := usermem.Get(t.Mem(), a.Ptr(1), &typ); err != nil {
 		return 0, err
+	}
+	if n > sysv.MsgMax || a.Int(0) < 0 || typ < 1 {
+		return 0, errno.EINVAL
 	}
 	data := make([]byte, n)
 	if err := usermem.GetSlice(t.Mem(), a.Ptr(1)+8, data); err != nil {

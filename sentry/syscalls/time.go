@@ -107,7 +107,7 @@ func sysClockNanosleep(t *kernel.Task, a arch.Args) (uint64, error) {
 			return 0, errno.EPERM
 		}
 	case unix.CLOCK_THREAD_CPUTIME_ID:
-		return 0, errno.EINVAL
+		return 0, errno.EOPNOTSUPP
 	case unix.CLOCK_PROCESS_CPUTIME_ID:
 	default:
 		if id >= 0 {
@@ -116,15 +116,17 @@ func sysClockNanosleep(t *kernel.Task, a arch.Args) (uint64, error) {
 			}
 			return 0, errno.EINVAL
 		}
-		if _, err := t.Clock(id); err != nil {
-			return 0, err
-		}
 	}
 	if err := usermem.Get(t.Mem(), a.Ptr(2), &ts); err != nil {
 		return 0, err
 	}
 	if !validTimespec(&ts) {
 		return 0, errno.EINVAL
+	}
+	if id < 0 {
+		if _, err := t.Clock(id); err != nil {
+			return 0, err
+		}
 	}
 	cpu := id < 0 || id == unix.CLOCK_PROCESS_CPUTIME_ID
 	absolute := a.Int(1)&unix.TIMER_ABSTIME != 0
@@ -198,11 +200,14 @@ func sysClockGetres(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // clock_settime(2).
 func sysClockSettime(t *kernel.Task, a arch.Args) (uint64, error) {
-	if a.Int(0) != unix.CLOCK_REALTIME {
+	if a.Int(0) > unix.CLOCK_REALTIME && a.Int(0) != unix.CLOCK_PROCESS_CPUTIME_ID && a.Int(0) != unix.CLOCK_THREAD_CPUTIME_ID {
 		return 0, errno.EINVAL
 	}
 	var ts unix.Timespec
 	if err := usermem.Get(t.Mem(), a.Ptr(1), &ts); err != nil {
+		return 0, err
+	}
+	if _, err := t.Clock(a.Int(0)); err != nil {
 		return 0, err
 	}
 	return 0, errno.EPERM
@@ -346,6 +351,10 @@ type sigevent struct {
 
 // timer_create(2).
 func sysTimerCreate(t *kernel.Task, a arch.Args) (uint64, error) {
+	switch a.Int(0) {
+	case unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_REALTIME_COARSE, unix.CLOCK_MONOTONIC_COARSE:
+		return 0, errno.EOPNOTSUPP
+	}
 	s := kernel.TimerSpec{Clock: a.Int(0), Signo: int32(unix.SIGALRM), ValueIsID: true}
 	if a.Ptr(1) != 0 {
 		var ev sigevent

@@ -134,6 +134,9 @@ func (f Family) Socket(ctx kctx.Ctx, ns socket.Namespace, typ, protocol int) (so
 	if f.V6 {
 		family, net, icmpProto, wantICMP = unix.AF_INET6, ipv6.ProtocolNumber, icmp.ProtocolNumber6, unix.IPPROTO_ICMPV6
 	}
+	if protocol < 0 || protocol > unix.IPPROTO_MPTCP {
+		return nil, errno.EINVAL
+	}
 	var tp tcpip.TransportProtocolNumber
 	switch typ {
 	case unix.SOCK_STREAM:

@@ -266,6 +266,9 @@ func (s *Socket) PeerName(ctx kctx.Ctx) ([]byte, error) {
 // Read implements vfs.FileOps.
 func (s *Socket) Read(ctx kctx.Ctx, f *vfs.File, dst *usermem.Buf, off *int64) (int64, error) {
 	if dst.Len() == 0 {
+		return 0, nil // as SVr4 (linux: net/socket.c sock_read_iter)
+	}
+	if dst.Len() == 0 {
 		return 0, nil // sock_read_iter: "match SYS5 behaviour"
 	}
 	return s.Receive(ctx, dst, &socket.RecvMsg{})

@@ -283,6 +283,9 @@ func (s *Socket) WaitQueue() *wait.Queue { return &s.q }
 
 // Read implements vfs.FileOps.
 func (s *Socket) Read(ctx kctx.Ctx, f *vfs.File, dst *usermem.Buf, off *int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil // as SVr4 (linux: net/socket.c sock_read_iter)
+	}
 	return s.Receive(ctx, dst, &socket.RecvMsg{})
 }
 

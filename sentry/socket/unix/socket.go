@@ -534,6 +534,9 @@ func (s *Socket) Receive(ctx kctx.Ctx, dst *usermem.Buf, m *socket.RecvMsg) (int
 // Read implements vfs.FileOps.
 func (s *Socket) Read(ctx kctx.Ctx, _ *vfs.File, dst *usermem.Buf, _ *int64) (int64, error) {
 	if dst.Len() == 0 {
+		return 0, nil // as SVr4 (linux: net/socket.c sock_read_iter)
+	}
+	if dst.Len() == 0 {
 		return 0, nil // sock_read_iter: "match SYS5 behaviour"
 	}
 	var m socket.RecvMsg
