@@ -622,7 +622,7 @@ func (f *File) Allocate(ctx kctx.Ctx, mode uint32, off, n uint64) error {
 		return errno.EBADF
 	}
 	switch {
-	case f.mode&fStream != 0:
+	case f.mode&fStream != 0 && f.mode&fOwnPosition == 0:
 		fm, _, _ := f.inode.Attr()
 		if fm&typeMask == unix.S_IFIFO {
 			return errno.ESPIPE
@@ -644,7 +644,7 @@ func (f *File) Truncate(ctx kctx.Ctx, size int64) error {
 	if f.mode&fPath != 0 {
 		return errno.EBADF
 	}
-	if f.mode&fWrite == 0 || f.mode&fRegular == 0 {
+	if f.mode&fWrite == 0 || f.mode&(fRegular|fOwnPosition) == 0 {
 		return errno.EINVAL
 	}
 	if l, ok := ctx.(kctx.FileSizeLimiter); ok && size > 0 {

@@ -360,10 +360,21 @@ func (h *File) Sync(ctx kctx.Ctx, f *vfs.File, dataOnly bool) error {
 
 // Allocate implements vfs.FileOps.
 func (h *File) Allocate(ctx kctx.Ctx, f *vfs.File, mode uint32, off, n uint64) error {
-	if h.mode != unix.S_IFREG {
+	switch h.mode {
+	case unix.S_IFREG:
+		return errno.EOPNOTSUPP
+	case unix.S_IFIFO:
 		return errno.ESPIPE
 	}
-	return errno.EOPNOTSUPP
+	return errno.ENODEV
+}
+
+// Truncate implements vfs.Truncater.
+func (h *File) Truncate(ctx kctx.Ctx, f *vfs.File, s vfs.SetStat) error {
+	if h.mode != unix.S_IFREG {
+		return errno.EINVAL
+	}
+	return errno.FromHost(unix.Ftruncate(h.fd, int64(s.Size)))
 }
 
 // Flush implements vfs.FileOps.
