@@ -119,33 +119,70 @@ loop:
 // Interrupted implements kctx.Ctx.
 func (t *Task) Interrupted() bool { return t.work.Load()&(workSignal|workTrace) != 0 }
 
-// pauseState stops every task at a safe point: before user code, or asleep in
-// block (where it may stay; it does not come back while paused).
+// pauseState stops tasks at a safe point: before user code, or asleep in block
+// (where they may stay; they do not come back while paused). All tasks can be
+// stopped, or those of single containers.
 type pauseState struct {
 	mu     sync.Mutex
-	paused atomic.Bool
-	gate   chan struct{} // closed when not paused
-	parked int
-	q      wait.Queue
+	paused atomic.Bool   // something is
+	gate   chan struct{} // closed, and made anew, when something is no longer
+	all    bool
+	some   map[string]bool // by container
 }
 
 func (p *pauseState) init() {
 	p.gate = make(chan struct{})
+	p.some = make(map[string]bool)
+}
+
+// holds says whether tasks of a container have to wait, and for what.
+func (p *pauseState) holds(container string) (chan struct{}, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gate, p.all || p.some[container]
+}
+
+// changeLocked lets those who wait look again.
+func (p *pauseState) changeLocked() {
+	p.paused.Store(p.all || len(p.some) > 0)
 	close(p.gate)
+	p.gate = make(chan struct{})
 }
 
 // Pause stops all tasks and returns when none runs.
 func (k *Kernel) Pause() {
 	p := &k.pause
 	p.mu.Lock()
-	if !p.paused.Load() {
-		p.paused.Store(true)
-		p.gate = make(chan struct{})
-	}
+	p.all = true
+	p.paused.Store(true)
 	p.mu.Unlock()
+	k.waitPaused(func() bool { return p.all }, func(*Task) bool { return true })
+}
+
+// PauseContainer stops the tasks of one container and returns when none runs.
+func (k *Kernel) PauseContainer(id string) {
+	p := &k.pause
+	p.mu.Lock()
+	p.some[id] = true
+	p.paused.Store(true)
+	p.mu.Unlock()
+	k.waitPaused(func() bool { return p.some[id] }, func(t *Task) bool { return t.tg.containerID == id })
+}
+
+// waitPaused waits until no task that is meant runs, or on is false.
+func (k *Kernel) waitPaused(on func() bool, meant func(*Task) bool) {
 	for {
+		k.pause.mu.Lock()
+		still := on()
+		k.pause.mu.Unlock()
+		if !still {
+			return
+		}
 		busy := false
 		for _, t := range k.allTasks() {
+			if !meant(t) {
+				continue
+			}
 			t.tg.sigMu.Lock()
 			if !t.dead {
 				if t.cpu.running.Load() {
@@ -164,28 +201,46 @@ func (k *Kernel) Pause() {
 	}
 }
 
-// Unpause lets tasks run again.
+// Unpause lets tasks run again that Pause stopped.
 func (k *Kernel) Unpause() {
 	p := &k.pause
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.paused.Load() {
-		p.paused.Store(false)
-		close(p.gate)
-	}
+	p.all = false
+	p.changeLocked()
+}
+
+// UnpauseContainer lets the tasks of a container run again.
+func (k *Kernel) UnpauseContainer(id string) {
+	p := &k.pause
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.some, id)
+	p.changeLocked()
 }
 
 // Paused says whether the sandbox is paused.
-func (k *Kernel) Paused() bool { return k.pause.paused.Load() }
+func (k *Kernel) Paused() bool {
+	k.pause.mu.Lock()
+	defer k.pause.mu.Unlock()
+	return k.pause.all
+}
 
-// pausePoint waits while the sandbox is paused.
+// ContainerPaused says whether a container is paused, or all are.
+func (k *Kernel) ContainerPaused(id string) bool {
+	_, held := k.pause.holds(id)
+	return held
+}
+
+// pausePoint waits while the task is paused.
 func (t *Task) pausePoint() {
 	p := &t.k.pause
 	t.work.And(^uint32(workPause))
 	for p.paused.Load() && !t.k.killed.Load() {
-		p.mu.Lock()
-		gate := p.gate
-		p.mu.Unlock()
+		gate, held := p.holds(t.tg.containerID)
+		if !held {
+			return
+		}
 		t.cpu.pause(t.k)
 		<-gate
 		t.cpu.start(t.k)
