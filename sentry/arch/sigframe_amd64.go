@@ -41,7 +41,7 @@ type Frame struct {
 	Top                       uint64 // where to start from, if not the current rsp (alternate stack)
 	LowLimit                  uint64 // frame may not go below (alternate stack); 0 for none
 	TrapNo, ErrCode, CR2, Old uint64
-	FP                        []byte // XSAVE area, standard format
+	FP                        []byte // XSAVE area, standard format; PushFrame writes its software bytes
 }
 
 // PushFrame writes a signal frame to user memory and points r at the handler
@@ -61,11 +61,13 @@ func PushFrame(m Memory, r *Regs, f *Frame) error {
 		return errno.EFAULT
 	}
 	if fpAddr != 0 {
-		fp := make([]byte, len(f.FP)+4)
-		copy(fp, f.FP)
-		fillSW(fp[:len(f.FP)])
-		binary.LittleEndian.PutUint32(fp[len(f.FP):], fpMagic2)
-		if _, err := m.CopyOut(fpAddr, fp); err != nil {
+		fillSW(f.FP)
+		var end [4]byte
+		binary.LittleEndian.PutUint32(end[:], fpMagic2)
+		if _, err := m.CopyOut(fpAddr, f.FP); err != nil {
+			return errno.EFAULT
+		}
+		if _, err := m.CopyOut(fpAddr+uint64(len(f.FP)), end[:]); err != nil {
 			return errno.EFAULT
 		}
 	}
