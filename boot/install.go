@@ -34,6 +34,10 @@ import (
 // kernel: it is the one place that knows them all.
 func (s *server) install(a *CreateArgs) error {
 	mem := s.k.Memory()
+	s.cgroups = &cgroupfs.Type{K: s.k}
+	if r := a.Spec.Linux; r != nil && r.Resources != nil {
+		s.cgroups.SetLimits(cgroupLimits(r.Resources))
+	}
 	tmp := tmpfs.NewType(s.sys, mem)
 	tmp.DefaultSize = s.host.memTotal / 2 // as tmpfs(5)
 	for _, t := range []vfs.FSType{
@@ -45,7 +49,7 @@ func (s *server) install(a *CreateArgs) error {
 		&procfs.Type{K: s.k, Host: procfs.HostInfo{CPUInfo: s.host.cpuinfo, CPUs: s.host.cpus}},
 		&sysfs.Type{K: s.k, Host: s.host.sysfs},
 		&mqueue.Type{K: s.k},
-		&cgroupfs.Type{K: s.k, Limits: cgroupLimits(a.Spec)},
+		s.cgroups,
 		&devpts.Type{K: s.k, Sys: s.sys},
 	} {
 		s.sys.RegisterType(t)
@@ -65,11 +69,7 @@ func (s *server) install(a *CreateArgs) error {
 }
 
 // cgroupLimits are what the root of the sandbox's cgroup tree shows.
-func cgroupLimits(spec *specs.Spec) (l cgroupfs.Limits) {
-	if spec == nil || spec.Linux == nil || spec.Linux.Resources == nil {
-		return l
-	}
-	r := spec.Linux.Resources
+func cgroupLimits(r *specs.LinuxResources) (l cgroupfs.Limits) {
 	if r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 {
 		l.Memory = uint64(*r.Memory.Limit)
 	}
@@ -143,7 +143,10 @@ func (s *server) strace(calls string) error {
 }
 
 // update changes limits the sentry keeps itself.
-func (s *server) update(r *specs.LinuxResources) error { return nil }
+func (s *server) update(r *specs.LinuxResources) error {
+	s.cgroups.SetLimits(cgroupLimits(r))
+	return nil
+}
 
 // bindConsole makes /dev/console the first process's terminal.
 func (c *container) bindConsole(p *process) error {

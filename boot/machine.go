@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/boot/hostfilter"
+	"redoubt.dev/redoubt/fsimpl/cgroupfs"
 	"redoubt.dev/redoubt/fsimpl/hostfd"
 	"redoubt.dev/redoubt/fsimpl/sysfs"
 	"redoubt.dev/redoubt/sentry/creds"
@@ -33,6 +34,8 @@ type machine struct {
 	sys  *vfs.System
 	ctx  kctx.Ctx // root in the sandbox, for work done for no task
 	host hostFacts
+	// cgroups keeps the limits that the sentry enforces itself.
+	cgroups *cgroupfs.Type
 
 	inFlight sync.WaitGroup // requests being answered
 	ended    chan struct{}  // closed when the root container ended

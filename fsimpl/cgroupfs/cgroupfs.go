@@ -60,6 +60,27 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 	return t.tree.FS, nil
 }
 
+// SetLimits replaces the root's limits; those of l that are 0 stay as they
+// are. They hold from now on, whether the tree is mounted anywhere or not.
+func (t *Type) SetLimits(l Limits) {
+	t.once.Do(func() { t.tree = newTree(t) })
+	t.tree.mu.Lock()
+	defer t.tree.mu.Unlock()
+	t.tree.setLimitsLocked(l)
+}
+
+func (tr *tree) setLimitsLocked(l Limits) {
+	if l.Memory > 0 {
+		tr.root.values["memory.max"] = strconv.FormatUint(l.Memory, 10)
+	}
+	if l.CPUQuota > 0 {
+		tr.root.values["cpu.max"] = fmt.Sprintf("%d %d", l.CPUQuota, max(l.CPUPeriod, 1))
+	}
+	if l.Pids > 0 {
+		tr.root.values["pids.max"] = strconv.FormatInt(l.Pids, 10)
+	}
+}
+
 // tree is the hierarchy. mu guards every group.
 type tree struct {
 	*kernfs.FS
@@ -96,16 +117,7 @@ func newTree(t *Type) *tree {
 	tr.root = tr.newGroup("", nil)
 	tr.RootInode = tr.root.dir
 	tr.root.dir.Ino = 1
-	l := t.Limits
-	if l.Memory > 0 {
-		tr.root.values["memory.max"] = strconv.FormatUint(l.Memory, 10)
-	}
-	if l.CPUQuota > 0 {
-		tr.root.values["cpu.max"] = fmt.Sprintf("%d %d", l.CPUQuota, max(l.CPUPeriod, 1))
-	}
-	if l.Pids > 0 {
-		tr.root.values["pids.max"] = strconv.FormatInt(l.Pids, 10)
-	}
+	tr.setLimitsLocked(t.Limits)
 	for _, c := range controllers {
 		tr.root.show(c)
 	}
