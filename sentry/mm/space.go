@@ -220,9 +220,10 @@ func (s *Space) setRights(p *piece, prot platform.Prot, populate bool) {
 	switch {
 	case !p.mapped && prot == 0:
 		return
-	case !p.mapped, prot&platform.Write != 0 && p.prot&platform.Write == 0:
+	case !p.mapped, prot&platform.Write != 0:
 		// Write access comes with a new mapping only: user code must not be
-		// able to get it back by itself.
+		// able to get it back by itself. So does execute access beside it:
+		// Protect would leave a hole, which a later Protect stumbles over.
 		ro, rw := p.file.Host()
 		if ro < 0 {
 			ro = rw
