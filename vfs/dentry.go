@@ -55,7 +55,12 @@ const (
 	dRevalidate                    // inode implements Revalidator
 	dLinkable                      // has no name but may get one (O_TMPFILE)
 	dWatched                       // has or had a watch: not evicted
+	dEphemeral                     // dies with its last reference
 )
+
+// Ephemeral is an Inode whose name should not stay cached when nobody uses it:
+// it would keep something big alive (a process in proc).
+type Ephemeral interface{ Ephemeral() bool }
 
 const deadRefs = -1 << 40
 
@@ -104,7 +109,7 @@ func (d *Dentry) tryRef() bool {
 // DecRef drops a reference.
 func (d *Dentry) DecRef() {
 	for d != nil {
-		if d.refs.Add(-1) != 0 || (d.flags.Load()&dRemoved == 0 && !d.sb.dying.Load()) {
+		if d.refs.Add(-1) != 0 || (d.flags.Load()&(dRemoved|dEphemeral) == 0 && !d.sb.dying.Load()) {
 			return
 		}
 		d = d.sb.sys.dcache.kill(d)
@@ -238,6 +243,9 @@ func (c *dcache) newDentry(sb *superblock, parent *Dentry, name string, inode In
 		}
 		if _, ok := inode.(Revalidator); ok {
 			f |= dRevalidate
+		}
+		if e, ok := inode.(Ephemeral); ok && e.Ephemeral() {
+			f |= dEphemeral
 		}
 		d.flags.Store(f)
 	}

@@ -367,6 +367,9 @@ func (i *Inode) Lookup(ctx kctx.Ctx, name string) (vfs.Inode, error) {
 	return nil, errno.ENOENT
 }
 
+// Ephemeral implements vfs.Ephemeral: what can die is not kept by its name.
+func (i *Inode) Ephemeral() bool { return i.Alive != nil }
+
 // Revalidate implements vfs.Revalidator.
 func (i *Inode) Revalidate(ctx kctx.Ctx, parent vfs.Inode, name string) bool {
 	if i.Alive != nil {
