@@ -6,6 +6,7 @@ import (
 
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
+	"redoubt.dev/redoubt/sentry/usermem"
 	"redoubt.dev/redoubt/sentry/wait"
 )
 
@@ -433,4 +434,9 @@ func (f *File) epollGone() {
 		ep.ctlMu.Unlock()
 		ep.forget(it)
 	}
+}
+
+// Ioctl knows no command (linux: fs/eventpoll.c ep_eventpoll_ioctl).
+func (ep *Epoll) Ioctl(kctx.Ctx, *File, usermem.IO, uint32, uint64) (uint64, error) {
+	return 0, errno.EINVAL
 }

@@ -174,7 +174,7 @@ func (m *Mount) Dissolve() {
 
 // MoveMount is mount(2) with MS_MOVE and move_mount(2).
 func (s *System) MoveMount(ctx kctx.Ctx, from, to Op) error {
-	src, dst, err := s.walkTwo(ctx, from, to)
+	dst, src, err := s.walkTwo(ctx, to, from)
 	if err != nil {
 		return err
 	}

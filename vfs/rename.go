@@ -3,6 +3,7 @@ package vfs
 import (
 	"golang.org/x/sys/unix"
 
+	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 )
@@ -30,6 +31,9 @@ func (s *System) RenameAt(ctx kctx.Ctx, from, to Op, flags uint32) error {
 	const known = unix.RENAME_NOREPLACE | unix.RENAME_EXCHANGE | unix.RENAME_WHITEOUT
 	if flags&^known != 0 || flags&unix.RENAME_EXCHANGE != 0 && flags&(unix.RENAME_NOREPLACE|unix.RENAME_WHITEOUT) != 0 {
 		return errno.EINVAL
+	}
+	if flags&unix.RENAME_WHITEOUT != 0 && !ctx.Creds().HasCap(creds.CapMknod, rootNS(ctx.Creds().UserNS)) {
+		return errno.EPERM
 	}
 	var a, b walk
 	oldName, oldSlash, err := a.parentOf(ctx, &from)
