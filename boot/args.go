@@ -66,6 +66,9 @@ type CreateArgs struct {
 	Log      int         `json:"log"`      // log, or -1 for standard error
 	// Attached: the sandbox ends when the connection it was made with closes.
 	Attached bool `json:"attached,omitempty"`
+	// Share names containers of the sandbox whose namespaces, by type, are
+	// this one's too.
+	Share map[string]string `json:"share,omitempty"`
 	// KeepEnv: HOME and the like come from the caller (runsc do).
 	KeepEnv bool `json:"keepEnv,omitempty"`
 }

@@ -81,7 +81,7 @@ func serveSandbox(unconfined bool) (int, error) {
 			deny = hostfilter.Trap
 		}
 		if !unconfined {
-			err = hostfilter.Install(SentryFilter(a.Flags), deny)
+			err = hostfilter.Install(SentryFilter(), deny)
 		}
 	}
 	if err == nil {
@@ -115,8 +115,8 @@ func exitWithStarter(fd int, created *atomic.Bool) {
 }
 
 // SentryFilter is the table the sandbox process runs under.
-func SentryFilter(f Flags) []hostfilter.Rule {
-	return hostfilter.Add(hostfilter.Sentry(f.Network == "host"), platformCalls()...)
+func SentryFilter() []hostfilter.Rule {
+	return hostfilter.Add(hostfilter.Sentry(), platformCalls()...)
 }
 
 // serveStarter serves the connection the sandbox was made with. Until release,

@@ -18,23 +18,12 @@ func TestBuildMD(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(b)
-	sentry := hostfilter.Names(SentryFilter(Flags{}))
-	have := make(map[string]bool)
-	for _, n := range sentry {
-		have[n] = true
-	}
-	var network []string
-	for _, n := range hostfilter.Names(SentryFilter(Flags{Network: "host"})) {
-		if !have[n] {
-			network = append(network, n)
-		}
-	}
+	sentry := hostfilter.Names(SentryFilter())
 	for _, s := range []struct {
 		after string
 		names []string
 	}{
 		{"### Sandbox process\n\n", sentry},
-		{"With `--network=host` also:\n\n", network},
 		{"### Gofer\n\n", hostfilter.Names(hostfilter.Gofer(false))},
 	} {
 		sort.Strings(s.names)

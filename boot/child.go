@@ -3,10 +3,12 @@ package boot
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/boot/hostfilter"
+	"redoubt.dev/redoubt/sentry/klog"
 )
 
 // Further containers of a sandbox (a pod). Each has a gofer of its own and, so
@@ -47,6 +49,42 @@ func (s *server) createChild(m *Message, fds []int) (c *container, err error) {
 	return c, nil
 }
 
+// forget drops a further container, whose holder is gone. Its id is free when
+// its files are.
+func (s *server) forget(c *container) {
+	c.destroy()
+	for tries := 1; ; tries++ {
+		select {
+		case <-c.recorded:
+			for range 1000 { // those who were being forked
+				if !c.alive() {
+					break
+				}
+				c.destroy()
+				time.Sleep(5 * time.Millisecond)
+			}
+			c.release()
+			s.mu.Lock()
+			delete(s.containers, c.id)
+			s.mu.Unlock()
+			return
+		case <-time.After(5 * time.Second):
+			klog.Errorf("container %s: its processes have not ended %d s after they were killed", c.id, 5*tries)
+			c.destroy()
+		}
+	}
+}
+
+// alive says whether the container has a process that is not dead.
+func (c *container) alive() bool {
+	for _, tg := range c.s.k.RootPIDNS().ThreadGroups() {
+		if tg.ContainerID() == c.id && tg.Leader() != nil && (len(tg.Tasks()) > 1 || tg.Leader().State() != 'Z') {
+			return true
+		}
+	}
+	return false
+}
+
 // ProxyArgs tell a proxy what it stands for. Its message has one descriptor,
 // the control connection the container was made with.
 type ProxyArgs struct {
@@ -66,7 +104,7 @@ func serveProxy(starter *Conn, m *Message, fds []int) (int, error) {
 		return 0, fmt.Errorf("the proxy got %d descriptors, wants 1", len(fds))
 	}
 	setTitle("runsc-boot " + a.ID + " " + a.Title)
-	if err := hostfilter.Install(SentryFilter(Flags{}), hostfilter.Kill); err != nil {
+	if err := hostfilter.Install(SentryFilter(), hostfilter.Kill); err != nil {
 		return 0, err
 	}
 	if err := starter.Reply(m, nil, nil); err != nil {

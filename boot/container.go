@@ -36,6 +36,7 @@ type container struct {
 	// child: a further container of the sandbox, which ends without ending it.
 	child    bool
 	exitFile int
+	recorded chan struct{} // closed when a further container's status is in its file
 
 	pidns *kernel.PIDNamespace
 	uts   *kernel.UTSNamespace
@@ -68,10 +69,12 @@ const (
 
 // newContainer mounts everything and loads the first process, which does not
 // run yet.
-func (s *server) newContainer(a *CreateArgs, fds []int) (*container, error) {
+func (s *server) newContainer(a *CreateArgs, fds []int) (_ *container, err error) {
 	c := &container{s: s, id: a.ID, spec: a.Spec, keepEnv: a.KeepEnv, state: stateCreated, procs: make(map[int32]*process),
-		child: s.root != nil, exitFile: -1}
-	c.namespaces()
+		child: s.root != nil, exitFile: -1, recorded: make(chan struct{})}
+	if err := c.namespaces(a.Share); err != nil {
+		return nil, err
+	}
 	if a.ExitFile >= 0 && a.ExitFile < len(fds) {
 		c.exitFile = fds[a.ExitFile]
 	}
@@ -86,6 +89,14 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (*container, error) {
 	}
 	c.b = &mounter{sys: s.sys, ctx: s.ctx, fds: fds, shared: a.Flags.FileAccess == "shared",
 		pidns: c.pidns, onDeath: func() { c.goferDied() }}
+	defer func() {
+		if err != nil && c.child {
+			if c.init != nil {
+				c.init.tg.Abandon()
+			}
+			c.release()
+		}
+	}()
 	if err := c.b.makeRoot(&a.Root, a.Mounts); err != nil {
 		return nil, err
 	}
@@ -124,27 +135,56 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (*container, error) {
 	return c, nil
 }
 
-// namespaces gives the first container the sandbox's own, and a further one new
-// ones, except those its configuration shares with the first by path.
-func (c *container) namespaces() {
+// namespaces makes the namespaces the configuration lists, except those it
+// shares with another container of the sandbox. What is not listed is the
+// sandbox's own, which takes the place of the host's: without a PID namespace
+// all processes of all containers are seen.
+func (c *container) namespaces(share map[string]string) error {
 	k := c.s.k
 	c.pidns = k.RootPIDNS()
-	if !c.child || c.spec.Linux == nil {
-		return
+	if c.keepEnv || c.spec.Linux == nil {
+		return nil
 	}
 	for _, ns := range c.spec.Linux.Namespaces {
-		if ns.Path != "" {
-			continue
+		var other *container
+		if id := share[string(ns.Type)]; id != "" {
+			var err error
+			if other, err = c.s.container(id); err != nil {
+				return fmt.Errorf("sharing its %s namespace: %w", ns.Type, err)
+			}
 		}
 		switch ns.Type {
 		case specs.PIDNamespace:
-			c.pidns = k.NewPIDNS(k.RootPIDNS(), k.RootUserNS())
+			if other != nil {
+				c.pidns = other.pidns
+			} else {
+				c.pidns = k.NewPIDNS(k.RootPIDNS(), k.RootUserNS())
+			}
 		case specs.UTSNamespace:
-			c.uts = k.NewUTS(c.spec.Hostname, c.spec.Domainname, k.RootUserNS())
+			if other != nil {
+				c.uts = other.uts
+			} else if c.child {
+				c.uts = k.NewUTS(c.spec.Hostname, c.spec.Domainname, k.RootUserNS())
+			}
 		case specs.IPCNamespace:
-			c.ipc = k.NewIPC(k.RootUserNS())
+			if other != nil {
+				c.ipc = other.ipc
+			} else if c.child {
+				c.ipc = k.NewIPC(k.RootUserNS())
+			}
 		}
 	}
+	return nil
+}
+
+// release gives up the mounts and the place of a container that is no more:
+// its files go, and its gofer ends, when the last process lets go of them.
+func (c *container) release() {
+	if c.exitFile >= 0 {
+		unix.Close(c.exitFile)
+		c.exitFile = -1
+	}
+	c.b.release()
 }
 
 func (c *container) goferDied() {
@@ -160,6 +200,7 @@ func (c *container) goferDied() {
 // destroy ends every process of a further container.
 func (c *container) destroy() {
 	c.notStarted(int32(unix.SIGKILL))
+	defer c.s.k.UnpauseContainer(c.id) // the dead need not wait
 	for _, tg := range c.s.k.RootPIDNS().ThreadGroups() {
 		if tg.ContainerID() == c.id {
 			tg.SendSignalFrom(int32(unix.SIGKILL))
@@ -548,7 +589,10 @@ func (c *container) start(r ProcessRef) error {
 				c.init.status = ExitStatus{Status: 1 << 8}
 				c.mu.Unlock()
 				close(c.init.done)
-				go c.s.containerEnded(c)
+				go func() {
+					c.init.tg.Abandon()
+					c.s.containerEnded(c)
+				}()
 				return fmt.Errorf("running startContainer hook #%d (%s): %w", i, h.StartContainer[i].Path, err)
 			}
 		}
@@ -607,7 +651,7 @@ func (c *container) runHook(h *specs.Hook, state string) error {
 func (c *container) status() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == stateRunning && c.s.k.Paused() {
+	if c.state == stateRunning && c.s.k.ContainerPaused(c.id) {
 		return statePaused
 	}
 	return c.state
@@ -643,6 +687,9 @@ func (c *container) wait(r ProcessRef) (ExitStatus, error) {
 		return ExitStatus{}, fmt.Errorf("process %d was not started by runsc", r.PID)
 	}
 	<-p.done
+	if p == c.init && c.child {
+		<-c.recorded // whoever hears of the end may look for the file
+	}
 	if p != c.init {
 		c.mu.Lock()
 		if c.procs[p.pid] == p {
@@ -656,6 +703,9 @@ func (c *container) wait(r ProcessRef) (ExitStatus, error) {
 func (c *container) signal(r ProcessRef) error {
 	if r.Sig < 0 || r.Sig > 64 {
 		return fmt.Errorf("unknown signal %d", r.Sig)
+	}
+	if r.Sig == int32(unix.SIGKILL) && (r.All || r.PID == 0) {
+		defer c.s.k.UnpauseContainer(c.id) // as a frozen cgroup, which lets go of the dying
 	}
 	if r.All {
 		for _, tg := range c.pidns.ThreadGroups() {
@@ -705,7 +755,10 @@ func (c *container) notStarted(sig int32) bool {
 		c.state = stateStopped
 		c.init.status = ExitStatus{Status: uint32(sig)}
 		close(c.init.done)
-		go c.s.containerEnded(c)
+		go func() {
+			c.init.tg.Abandon()
+			c.s.containerEnded(c)
+		}()
 	}
 	return true
 }
@@ -717,5 +770,5 @@ func (c *container) resize(r ProcessRef) error {
 	return nil
 }
 
-func (c *container) pause(ProcessRef) error  { c.s.k.Pause(); return nil }
-func (c *container) resume(ProcessRef) error { c.s.k.Unpause(); return nil }
+func (c *container) pause(ProcessRef) error  { c.s.k.PauseContainer(c.id); return nil }
+func (c *container) resume(ProcessRef) error { c.s.k.UnpauseContainer(c.id); return nil }

@@ -57,6 +57,10 @@ func (s *server) install(a *CreateArgs) error {
 	pipefs.Register(s.sys)
 	devfs.RegisterDevices(s.sys, mem)
 	devpts.RegisterDevices(s.sys)
+	if a.Flags.Network == "host" {
+		klog.Warningf("--network=host: guests have only a loopback device")
+		klog.Stub("--network=host: guests have only a loopback device")
+	}
 	socket.Register(unix.AF_UNIX, unixsock.New(s.sys))
 	registerNetFiles()
 	inetFiles{s.k}.register()

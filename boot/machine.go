@@ -184,22 +184,7 @@ func (s *server) containerEnded(c *container) {
 	}
 	c.destroy()
 	s.record(c.exitFile, c.init.status)
-}
-
-// forget drops a further container, whose holder is gone.
-func (s *server) forget(c *container) {
-	c.destroy()
-	select {
-	case <-c.init.done:
-	case <-time.After(5 * time.Second):
-		klog.Errorf("container %s: its processes do not end", c.id)
-		return
-	}
-	s.mu.Lock()
-	delete(s.containers, c.id)
-	s.mu.Unlock()
-	c.b.root.DecRef()
-	c.b.ns.DecRef()
+	close(c.recorded)
 }
 
 // waitRoot waits for the end of the first container, lets its waiters know, and

@@ -27,6 +27,19 @@ type mounter struct {
 
 	ns   *vfs.Namespace
 	root vfs.Path
+	more []*vfs.Namespace // that keep file systems below the root
+}
+
+// release gives up what makeRoot made.
+func (b *mounter) release() {
+	if b.ns == nil {
+		return
+	}
+	b.root.DecRef()
+	for _, ns := range append(b.more, b.ns) {
+		ns.DecRef()
+	}
+	b.ns, b.more = nil, nil
 }
 
 func (b *mounter) op(path string) vfs.Op {
@@ -84,6 +97,8 @@ func (b *mounter) makeRoot(root *Mount, mounts []Mount) error {
 		if fs, err = b.layered(lower, false); err != nil {
 			return err
 		}
+		b.root.DecRef()
+		b.more = append(b.more, b.ns)
 		b.ns = b.sys.NewNamespace(b.ctx, fs, root.Source, 0)
 		b.root = b.ns.Root()
 	}

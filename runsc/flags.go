@@ -141,7 +141,7 @@ func globalFlags(cfg *config) *flagSet {
 	fs.boolean(&cfg.debug, "debug", false, "log what the sandbox does; trap instead of kill on a forbidden host call")
 	fs.str(&cfg.debugLog, "debug-log", "", "file or directory/ of debug logs; %ID% and %COMMAND% are replaced")
 	fs.str(&cfg.platform, "platform", "systrap", "how user code runs: systrap")
-	fs.str(&cfg.network, "network", "sandbox", "sandbox, host or none")
+	fs.str(&cfg.network, "network", "sandbox", "sandbox, none, or host (which has only a loopback so far)")
 	fs.str(&cfg.overlay, "overlay2", "none", "throw-away writable layer: none, root:memory or all:memory")
 	fs.str(&cfg.fileAccess, "file-access", "exclusive", "who else changes the root: exclusive or shared")
 	fs.boolean(&cfg.strace, "strace", false, "log the guest's system calls")

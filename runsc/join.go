@@ -20,42 +20,81 @@ func netnsID(path string) string {
 	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
-// join finds the sandbox that has taken over the network namespace this
-// container is to share, as the containers of a pod do, and connects to it:
-// the container is then made there. Without one the container gets a sandbox
-// of its own, and is found by later ones.
+// join finds the sandbox this container is to be made in, and connects to it:
+// the one its annotations name, or the one that has taken over the network
+// namespace it is to share. Without one the container gets a sandbox of its
+// own, and is found by later ones.
 func (c *container) join(cfg *config, s *sandbox, spec *specs.Spec) error {
-	if cfg.network != "sandbox" || cfg.unconfined {
-		return nil
-	}
-	path := netnsPath(spec, s.boot.pid)
-	if path == "" {
-		// Nobody added an interface, but another container may share it later.
-		path = fmt.Sprintf("/proc/%d/ns/net", s.boot.pid)
-	}
-	id := netnsID(path)
-	if id == "" || id == netnsID("/proc/self/ns/net") {
-		return nil
-	}
-	c.NetNS = id
-	ids, err := listIDs(cfg)
+	pod, err := podOf(spec.Annotations)
 	if err != nil {
 		return err
 	}
-	for _, other := range ids {
-		o, err := loadContainer(cfg, other, false)
-		if err != nil || o.ID == c.ID || o.NetNS != id || o.Within != "" || o.Status == statusCreating || !o.Sandbox.alive() {
-			continue
+	if pod.container && cfg.unconfined {
+		return fmt.Errorf("container %q belongs to sandbox %q: that cannot be unconfined", c.ID, pod.sandbox)
+	}
+	if cfg.unconfined {
+		return nil
+	}
+	if pod.sandbox != "" && !pod.container && pod.sandbox != c.ID {
+		return fmt.Errorf("annotations make %q a sandbox, and name another one, %q", c.ID, pod.sandbox)
+	}
+	c.Shares = namespaceIDs(spec, s.boot.pid)
+	if path := netnsPath(spec, s.boot.pid); path != "" {
+		c.NetNS = netnsID(path)
+	} else {
+		// Nobody added an interface, but another container may share it later.
+		c.NetNS = netnsID(fmt.Sprintf("/proc/%d/ns/net", s.boot.pid))
+	}
+	if cfg.network != "sandbox" || c.NetNS == netnsID("/proc/self/ns/net") {
+		c.NetNS = ""
+	}
+	var o *container
+	switch {
+	case pod.container:
+		if o, err = c.podSandbox(cfg, pod); err != nil {
+			return err
 		}
-		conn, err := o.dial()
-		if err != nil {
-			continue // it is ending
+	case pod.sandbox != "":
+		return c.save()
+	}
+	if o == nil && c.NetNS != "" {
+		if o, err = c.netSandbox(cfg); err != nil {
+			return err
 		}
-		s.ctl = conn
-		c.Within = o.ID
-		break
+	}
+	if o == nil {
+		return c.save()
+	}
+	conn, err := o.dial()
+	if err != nil {
+		if !pod.container {
+			return c.save() // it is ending
+		}
+		return fmt.Errorf("joining sandbox %q: %w", o.ID, err)
+	}
+	s.ctl = conn
+	c.Within = o.ID
+	if s.args.Share, err = c.sharedWith(cfg, o); err != nil {
+		return err
 	}
 	return c.save()
+}
+
+// netSandbox finds the sandbox that has taken over this container's network
+// namespace, nil if none has.
+func (c *container) netSandbox(cfg *config) (*container, error) {
+	ids, err := listIDs(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range ids {
+		o, err := loadContainer(cfg, other, false)
+		if err != nil || o.ID == c.ID || o.NetNS != c.NetNS || o.Within != "" || o.Status == statusCreating || !o.Sandbox.alive() {
+			continue
+		}
+		return o, nil
+	}
+	return nil, nil
 }
 
 // startProxy makes the sandbox process that was started for this container

@@ -153,6 +153,9 @@ func (c *container) destroy() error {
 			return fmt.Errorf("process %d of %q does not die", p.PID, c.ID)
 		}
 	}
+	if err := c.left(); err != nil {
+		return err
+	}
 	spec, specErr := c.spec()
 	if err := removeCgroups(c.Cgroups); err != nil {
 		return err

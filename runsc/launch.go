@@ -150,6 +150,9 @@ func (s *sandbox) explain(err error) error {
 		}
 		unix.Poll(nil, 5)
 	}
+	if s.ctl != s.boot.conn {
+		return fmt.Errorf("the sandbox that the container is in has ended: %w", err)
+	}
 	return err
 }
 
@@ -159,6 +162,10 @@ func (s *sandbox) kill() {
 	}
 	s.boot.kill()
 	s.gofer.kill()
+	if s.ctl != nil && s.ctl != s.boot.conn {
+		s.ctl.Close() // a container made in another's sandbox ends with it
+		s.ctl = s.boot.conn
+	}
 }
 
 // waitResult waits for the end of the first process and returns its status.

@@ -59,10 +59,7 @@ func spawn(cfg *config, name string, stderr int, session bool) (*child, error) {
 
 	sys := &syscall.SysProcAttr{Setsid: session}
 	if !cfg.unconfined {
-		sys.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
-		if name == "gofer" || cfg.network != "host" {
-			sys.Cloneflags |= unix.CLONE_NEWNET
-		}
+		sys.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET
 		sys.Credential = &syscall.Credential{Uid: 0, Gid: 0}
 	}
 	argv := []string{"runsc-" + name, name}

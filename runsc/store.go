@@ -65,6 +65,8 @@ type saved struct {
 	// NetNS is the network namespace whose interfaces the sandbox took over:
 	// later containers that name it join the sandbox.
 	NetNS string `json:"netns,omitempty"`
+	// Shares are the host namespaces that stand for the container's, by type.
+	Shares map[string]string `json:"shares,omitempty"`
 	// Within is the container whose sandbox this one is in, if it is not in
 	// its own. Sandbox is then a proxy.
 	Within    string `json:"within,omitempty"`

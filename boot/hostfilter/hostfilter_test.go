@@ -44,7 +44,7 @@ func run(t *testing.T, code []unix.SockFilter, arch, nr uint32, args [6]uint64) 
 
 func TestTables(t *testing.T) {
 	const x86, i386 = unix.AUDIT_ARCH_X86_64, unix.AUDIT_ARCH_I386
-	sentry, err := Assemble(Sentry(false), Kill)
+	sentry, err := Assemble(Sentry(), Kill)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: filter returns %#x, want %#x", c.name, got, want)
 		}
 	}
-	for _, r := range append(Sentry(true), Gofer(true)...) {
+	for _, r := range append(Sentry(), Gofer(true)...) {
 		if r.Reason == "" || r.Name == "" {
 			t.Errorf("call %d has no name or reason", r.Nr)
 		}

@@ -74,8 +74,8 @@ func goRuntime() []Rule {
 
 // Sentry is the table of the sandbox process. It names no path and opens
 // nothing: every descriptor it works on was handed to it.
-func Sentry(network bool) []Rule {
-	r := append(goRuntime(), []Rule{
+func Sentry() []Rule {
+	return append(goRuntime(), []Rule{
 		{Nr: unix.SYS_ACCEPT4, Name: "accept4", Reason: "control connections on the inherited socket"},
 		{Nr: unix.SYS_COPY_FILE_RANGE, Name: "copy_file_range", Reason: "copies between donated files"},
 		{Nr: unix.SYS_DUP3, Name: "dup3", Reason: "descriptor bookkeeping"},
@@ -120,23 +120,6 @@ func Sentry(network bool) []Rule {
 		{Nr: unix.SYS_WAIT4, Name: "wait4", Reason: "reaping the stub zygote"},
 		{Nr: unix.SYS_WRITEV, Name: "writev", Reason: "donated files"},
 	}...)
-	if network {
-		r = append(r, hostNetwork()...)
-	}
-	return r
-}
-
-// hostNetwork is added with --network=host, where guest sockets are host ones.
-func hostNetwork() []Rule {
-	return []Rule{
-		{Nr: unix.SYS_BIND, Name: "bind", Reason: "host network"},
-		{Nr: unix.SYS_CONNECT, Name: "connect", Reason: "host network"},
-		{Nr: unix.SYS_GETPEERNAME, Name: "getpeername", Reason: "host network"},
-		{Nr: unix.SYS_GETSOCKNAME, Name: "getsockname", Reason: "host network"},
-		{Nr: unix.SYS_LISTEN, Name: "listen", Reason: "host network"},
-		{Nr: unix.SYS_SETSOCKOPT, Name: "setsockopt", Reason: "host network"},
-		{Nr: unix.SYS_SOCKET, Name: "socket", Any: eq(0, unix.AF_INET, unix.AF_INET6), Reason: "host network: no other family"},
-	}
 }
 
 // Gofer is the table of the file server. It works on paths, so its barrier is
