@@ -61,7 +61,7 @@ func (e *File) Read(ctx kctx.Ctx, f *vfs.File, dst *usermem.Buf, off *int64) (in
 
 // Write implements vfs.FileOps.
 func (e *File) Write(ctx kctx.Ctx, f *vfs.File, src *usermem.Buf, off *int64) (int64, error) {
-	if src.Len() < 8 {
+	if src.Len() != 8 {
 		return 0, errno.EINVAL
 	}
 	// File.Write tries again after EAGAIN with the same Buf: look, do not take.

@@ -337,12 +337,7 @@ type dirFile struct {
 }
 
 func (f dirFile) Seek(ctx kctx.Ctx, _ *vfs.File, off int64, whence int) (int64, error) {
-	if whence != unix.SEEK_END {
-		return 0, errno.EINVAL
-	}
-	f.d.sb.tree.RLock()
-	defer f.d.sb.tree.RUnlock()
-	return f.d.next + off, nil
+	return 0, errno.EINVAL // linux: fs/libfs.c offset_dir_llseek
 }
 
 func (f dirFile) Readdir(ctx kctx.Ctx, file *vfs.File, pos int64, emit func(vfs.Dirent) bool) error {

@@ -259,7 +259,7 @@ func (s *Space) Msync(ctx kctx.Ctx, addr, length uint64, flags uint32, sync func
 		return errno.EINVAL
 	}
 	n := (length + pageMask) &^ pageMask
-	if n < length || addr+n < addr {
+	if addr+n < addr {
 		return errno.ENOMEM
 	}
 	if n == 0 {

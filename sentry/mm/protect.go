@@ -121,6 +121,9 @@ func (s *Space) lockRange(addr, length uint64) (memmap.Range, error) {
 	if addr &^= pageMask; addr+n < addr {
 		return memmap.Range{}, errno.EINVAL
 	}
+	if n == 0 {
+		return memmap.Range{Start: addr, End: addr}, nil
+	}
 	return s.pageRange(addr, n)
 }
 

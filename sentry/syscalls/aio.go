@@ -77,7 +77,8 @@ func sysIoSetup(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	n := a.Uint(0)
-	if old != 0 || n == 0 {
+	const maxEvents = 0x10000000 / 32 // 256 MB of struct io_event
+	if old != 0 || n == 0 || n > maxEvents {
 		return 0, errno.EINVAL
 	}
 	if n > maxAIO {

@@ -432,7 +432,7 @@ func sysMqNotify(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		switch ev.Notify {
 		case sigevSignal:
-			if !signal.Valid(ev.Signo) {
+			if ev.Signo != 0 && !signal.Valid(ev.Signo) {
 				return 0, errno.EINVAL
 			}
 		case sigevNone:

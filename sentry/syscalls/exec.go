@@ -72,12 +72,15 @@ func sysExecve(t *kernel.Task, a arch.Args) (uint64, error) {
 // execveat(2).
 func sysExecveat(t *kernel.Task, a arch.Args) (uint64, error) {
 	fl := a.Uint(4)
-	if fl&^(unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW) != 0 {
-		return 0, errno.EINVAL
-	}
 	path, err := t.CopyInPath(a.Ptr(1))
+	if err == nil && path == "" && fl&unix.AT_EMPTY_PATH == 0 {
+		err = errno.ENOENT
+	}
 	if err != nil {
 		return 0, err
+	}
+	if fl&^(unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW) != 0 {
+		return 0, errno.EINVAL
 	}
 	return execCommon(t, a.Int(0), path, a.Ptr(2), a.Ptr(3), fl)
 }

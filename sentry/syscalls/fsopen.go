@@ -118,19 +118,39 @@ func contextOf(t *kernel.Task, fd int32) (*fsContext, *vfs.File, error) {
 
 // fsconfig(2).
 func sysFsconfig(t *kernel.Task, a arch.Args) (uint64, error) {
-	c, f, err := contextOf(t, a.Int(0))
+	const setFlag, setString, setBinary, setPath, setPathEmpty, setFD, cmdCreate, cmdReconfigure, cmdCreateExcl = 0, 1, 2, 3, 4, 5, 6, 7, 8
+	fd, cmd := a.Int(0), a.Uint(1)
+	hasKey, hasVal, aux := a.Ptr(2) != 0, a.Ptr(3) != 0, a.Int(4)
+	bad := fd < 0
+	switch cmd {
+	case setFlag:
+		bad = bad || !hasKey || hasVal || aux != 0
+	case setString:
+		bad = bad || !hasKey || !hasVal || aux != 0
+	case setBinary:
+		bad = bad || !hasKey || !hasVal || aux <= 0 || aux > 1<<20
+	case setPath, setPathEmpty:
+		bad = bad || !hasKey || !hasVal || aux != unix.AT_FDCWD && aux < 0
+	case setFD:
+		bad = bad || !hasKey || hasVal || aux < 0
+	case cmdCreate, cmdReconfigure, cmdCreateExcl:
+		bad = bad || hasKey || hasVal || aux != 0
+	default:
+		if !bad {
+			return 0, errno.EOPNOTSUPP
+		}
+	}
+	if bad {
+		return 0, errno.EINVAL
+	}
+	c, f, err := contextOf(t, fd)
 	if err != nil {
 		return 0, err
 	}
 	defer f.DecRef(t)
-	const setFlag, setString, cmdCreate, cmdReconfigure, cmdCreateExcl = 0, 1, 6, 7, 8
-	cmd := a.Uint(1)
 	key, val := "", ""
 	switch cmd {
 	case setFlag, setString:
-		if a.Ptr(2) == 0 || cmd == setFlag && (a.Ptr(3) != 0 || a.Int(4) != 0) || cmd == setString && (a.Ptr(3) == 0 || a.Int(4) != 0) {
-			return 0, errno.EINVAL
-		}
 		if key, err = t.CopyInString(a.Ptr(2), 256); err == nil && cmd == setString {
 			val, err = t.CopyInString(a.Ptr(3), 256)
 		}
@@ -138,9 +158,6 @@ func sysFsconfig(t *kernel.Task, a arch.Args) (uint64, error) {
 			return 0, err
 		}
 	case cmdCreate, cmdReconfigure, cmdCreateExcl:
-		if a.Ptr(2) != 0 || a.Ptr(3) != 0 || a.Int(4) != 0 {
-			return 0, errno.EINVAL
-		}
 	default:
 		return 0, errno.EOPNOTSUPP
 	}

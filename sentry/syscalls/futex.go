@@ -56,6 +56,12 @@ func sysFutex(t *kernel.Task, a arch.Args) (uint64, error) {
 			return 0, errno.ENOSYS
 		}
 	}
+	switch cmd {
+	case fWait, fWake, fRequeue, fCmpRequeue, fWakeOp, fLockPI, fUnlockPI, fTrylockPI, fWaitBitset, fWakeBitset,
+		fWaitRequeuePI, fCmpRequeuePI, fLockPI2:
+	default:
+		return 0, errno.ENOSYS
+	}
 	var deadline time.Time
 	var ts *unix.Timespec
 	switch cmd {

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/sentry/arch"
+	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kernel"
 	"redoubt.dev/redoubt/sentry/socket"
@@ -54,6 +55,24 @@ func sysIoctl(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		return 0, setFlag(t, f, fd, arg, unix.O_ASYNC)
 	}
+	switch {
+	case cmd == fiGetBSZ:
+		st, err := f.Stat(t)
+		if err != nil {
+			return 0, err
+		}
+		n := int32(st.BlkSize)
+		return 0, kernel.Put(t, arg, &n)
+	case cmd == fiBMap && isReg(f):
+		if !capable(t, creds.CapSysRawio) {
+			return 0, errno.EPERM
+		}
+		var block int32
+		if err := kernel.Get(t, arg, &block); err != nil {
+			return 0, err
+		}
+		return 0, errno.EINVAL
+	}
 	if isReg(f) || f.IsDir() {
 		if handled, err := fileIoctl(t, f, cmd, arg); handled {
 			return 0, err
@@ -101,13 +120,6 @@ func fileIoctl(t *kernel.Task, f *vfs.File, cmd uint32, arg uint64) (bool, error
 			return true, err
 		}
 		n := int64(st.Size)
-		return true, kernel.Put(t, arg, &n)
-	case fiGetBSZ:
-		st, err := f.Stat(t)
-		if err != nil {
-			return true, err
-		}
-		n := int32(st.BlkSize)
 		return true, kernel.Put(t, arg, &n)
 	case fiFreeze, fiThaw:
 		return true, errno.EOPNOTSUPP

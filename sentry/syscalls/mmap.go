@@ -27,15 +27,11 @@ var mmapRows = []Row{
 	{151, "mlockall", sysMlockall, "flags:hex", Partial, "as mlock"},
 	{152, "munlockall", sysMunlockall, "", Full, ""},
 	{216, "remap_file_pages", sysRemapFilePages, "addr:ptr,size,prot:int,pgoff:hex,flags:hex", None, "gone from Linux in all but name"},
-	{237, "mbind", sysMbind, "addr:ptr,size,mode:int,mask:ptr,size,flags:hex", Stub, "one node; the policy is not kept"},
-	{238, "set_mempolicy", sysSetMempolicy, "mode:int,mask:ptr,size", Stub, "one node; the policy is not kept"},
-	{239, "get_mempolicy", sysGetMempolicy, "mode:ptr,mask:ptr,size,addr:ptr,flags:hex", Partial, "always the default policy and node 0"},
-	{256, "migrate_pages", sysMigratePages, "pid,size,old:ptr,new:ptr", Stub, "one node"},
 	{310, "process_vm_readv", sysProcessVMReadv, "pid,liov:ptr,liovcnt:int,riov:ptr,riovcnt:int,flags:hex", Full, ""},
 	{311, "process_vm_writev", sysProcessVMWritev, "pid,liov:ptr,liovcnt:int,riov:ptr,riovcnt:int,flags:hex", Full, ""},
 	{325, "mlock2", sysMlock2, "addr:ptr,size,flags:hex", Partial, "as mlock"},
-	{329, "pkey_mprotect", sysPkeyMprotect, "addr:ptr,size,prot:mprot,pkey:int", Partial, "only key -1 and 0"},
-	{330, "pkey_alloc", sysPkeyAlloc, "flags:hex,rights:hex", None, "no protection keys (ENOSPC)"},
+	{329, "pkey_mprotect", sysPkeyMprotect, "addr:ptr,size,prot:mprot,pkey:int", Partial, "only key -1"},
+	{330, "pkey_alloc", sysPkeyAlloc, "flags:hex,rights:hex", None, "no protection keys (EINVAL)"},
 	{331, "pkey_free", sysPkeyFree, "pkey:int", None, "no protection keys (EINVAL)"},
 }
 
@@ -73,6 +69,9 @@ func sysMmap(t *kernel.Task, a arch.Args) (uint64, error) {
 	}
 	if flags&unix.MAP_HUGETLB != 0 || o.Length == 0 {
 		return 0, errno.EINVAL
+	}
+	if n := (o.Length + arch.PageMask) &^ arch.PageMask; n == 0 || n > maxUser || flags&unix.MAP_32BIT != 0 && n > 1<<31 {
+		return 0, errno.ENOMEM
 	}
 	if err := checkFileMap(t, f, kind, &o); err != nil {
 		return 0, err
@@ -136,6 +135,14 @@ func sysMprotect(t *kernel.Task, a arch.Args) (uint64, error) {
 	const protSem = 8
 	prot := a.Uint(2)
 	const grows = unix.PROT_GROWSDOWN | unix.PROT_GROWSUP
+	if prot&grows != grows && a.Ptr(0)&arch.PageMask == 0 {
+		if a.Size(1) == 0 {
+			return 0, nil
+		}
+		if n := (a.Size(1) + arch.PageMask) &^ arch.PageMask; a.Ptr(0)+n <= a.Ptr(0) {
+			return 0, errno.ENOMEM
+		}
+	}
 	if prot&^(7|protSem|grows) != 0 {
 		return 0, errno.EINVAL
 	}
@@ -144,7 +151,16 @@ func sysMprotect(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // pkey_mprotect(2).
 func sysPkeyMprotect(t *kernel.Task, a arch.Args) (uint64, error) {
-	if k := a.Int(3); k != -1 && k != 0 {
+	if k := a.Int(3); k != -1 {
+		// No key is ever allocated; the range is checked first.
+		addr, n := a.Ptr(0), a.Size(1)
+		end := addr + (n+arch.PageMask)&^arch.PageMask
+		switch {
+		case addr&arch.PageMask == 0 && n == 0:
+			return 0, nil
+		case addr&arch.PageMask == 0 && end <= addr:
+			return 0, errno.ENOMEM
+		}
 		return 0, errno.EINVAL
 	}
 	return sysMprotect(t, a)
@@ -155,7 +171,7 @@ func sysPkeyAlloc(t *kernel.Task, a arch.Args) (uint64, error) {
 	if a[0] != 0 || a[1]&^3 != 0 {
 		return 0, errno.EINVAL
 	}
-	return 0, errno.ENOSPC
+	return 0, errno.EINVAL // as with a processor that has none
 }
 
 // pkey_free(2).
@@ -191,9 +207,12 @@ func sysMincore(t *kernel.Task, a arch.Args) (uint64, error) {
 	if addr&arch.PageMask != 0 {
 		return 0, errno.EINVAL
 	}
-	n = (n + arch.PageMask) &^ arch.PageMask
-	if n < a.Size(1) || addr+n < addr {
+	if !accessible(addr, n) {
 		return 0, errno.ENOMEM
+	}
+	n = (n + arch.PageMask) &^ arch.PageMask
+	if !accessible(vec, n/arch.PageSize) {
+		return 0, errno.EFAULT
 	}
 	for n > 0 {
 		step := min(n, most)
@@ -240,62 +259,6 @@ func sysMunlockall(t *kernel.Task, a arch.Args) (uint64, error) { return 0, t.MM
 // remap_file_pages(2).
 func sysRemapFilePages(t *kernel.Task, a arch.Args) (uint64, error) { return 0, errno.EINVAL }
 
-// Modes and flags of mbind(2).
-const (
-	mpolMax      = 7
-	mpolModeMask = 0xe000 // MPOL_F_STATIC_NODES and the like
-)
-
-func checkMempolicy(mode int32) error {
-	if m := mode &^ mpolModeMask; m < 0 || m > mpolMax {
-		return errno.EINVAL
-	}
-	return nil
-}
-
-// mbind(2).
-func sysMbind(t *kernel.Task, a arch.Args) (uint64, error) {
-	if a.Ptr(0)&arch.PageMask != 0 {
-		return 0, errno.EINVAL
-	}
-	return 0, checkMempolicy(a.Int(2))
-}
-
-// set_mempolicy(2).
-func sysSetMempolicy(t *kernel.Task, a arch.Args) (uint64, error) {
-	return 0, checkMempolicy(a.Int(0))
-}
-
-// get_mempolicy(2).
-func sysGetMempolicy(t *kernel.Task, a arch.Args) (uint64, error) {
-	const memsAllowed = 4
-	if a.Uint(4)&^7 != 0 {
-		return 0, errno.EINVAL
-	}
-	if a.Ptr(0) != 0 {
-		var mode int32
-		if err := usermem.Put(t.Mem(), a.Ptr(0), &mode); err != nil {
-			return 0, err
-		}
-	}
-	if mask, n := a.Ptr(1), a.Size(2); mask != 0 {
-		if n > 8*arch.PageSize {
-			return 0, errno.EINVAL
-		}
-		b := make([]byte, (n+63)/64*8)
-		if a.Uint(4)&memsAllowed != 0 && len(b) > 0 {
-			b[0] = 1
-		}
-		if err := t.CopyOut(mask, b); err != nil {
-			return 0, err
-		}
-	}
-	return 0, nil
-}
-
-// migrate_pages(2).
-func sysMigratePages(t *kernel.Task, a arch.Args) (uint64, error) { return 0, nil }
-
 // process_vm_readv(2).
 func sysProcessVMReadv(t *kernel.Task, a arch.Args) (uint64, error) { return processVM(t, a, false) }
 
@@ -310,8 +273,11 @@ func processVM(t *kernel.Task, a arch.Args, write bool) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if vecsLen(local) == 0 {
+		return 0, nil
+	}
 	remote, err := readVecs(t, a.Ptr(3), a.Size(4))
-	if err != nil {
+	if err != nil || vecsLen(remote) == 0 {
 		return 0, err
 	}
 	pid := t.PIDNamespace().LookupPID(a.Int(0))
@@ -373,6 +339,13 @@ func mayAccess(c, o *creds.Credentials, space *mm.Space) bool {
 	}
 	return c.RUID == o.EUID && c.RUID == o.SUID && c.RUID == o.RUID &&
 		c.RGID == o.EGID && c.RGID == o.SGID && c.RGID == o.RGID && space.Dumpable() == mm.UserDumpable
+}
+
+func vecsLen(v []usermem.Vec) (n uint64) {
+	for _, x := range v {
+		n += x.Len
+	}
+	return n
 }
 
 func readVecs(t *kernel.Task, addr, n uint64) ([]usermem.Vec, error) {

@@ -152,17 +152,15 @@ func sysPivotRoot(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	var x, y at
-	if err := x.init(t, unix.AT_FDCWD, a.Ptr(0), 0); err != nil {
-		return 0, err
-	}
+	x.later(t, unix.AT_FDCWD, a.Ptr(0), 0)
 	defer x.done(t)
-	if err := y.init(t, unix.AT_FDCWD, a.Ptr(1), 0); err != nil {
-		return 0, err
-	}
+	y.later(t, unix.AT_FDCWD, a.Ptr(1), 0)
 	defer y.done(t)
 	// Root must outlive the move of this very task.
-	root := x.Root.IncRef()
-	defer root.DecRef()
+	if x.Bad == nil {
+		root := x.Root.IncRef()
+		defer root.DecRef()
+	}
 	old, now, err := vfsOf(t).PivotRoot(t, x.Op, y.Op)
 	if err != nil {
 		return 0, err
@@ -248,13 +246,9 @@ func sysMoveMount(t *kernel.Task, a arch.Args) (uint64, error) {
 		tf |= vfs.OpEmpty
 	}
 	var x, y at
-	if err := x.init(t, a.Int(0), a.Ptr(1), ff); err != nil {
-		return 0, err
-	}
+	x.later(t, a.Int(0), a.Ptr(1), ff)
 	defer x.done(t)
-	if err := y.init(t, a.Int(2), a.Ptr(3), tf); err != nil {
-		return 0, err
-	}
+	y.later(t, a.Int(2), a.Ptr(3), tf)
 	defer y.done(t)
 	return 0, vfsOf(t).MoveMount(t, x.Op, y.Op)
 }

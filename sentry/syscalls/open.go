@@ -175,6 +175,10 @@ func sysUmask(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // name_to_handle_at(2).
 func sysNameToHandle(t *kernel.Task, a arch.Args) (uint64, error) {
+	const handleFID, mntIDUnique, connectable = 0x200, 1, 2
+	if a.Uint(4)&^(unix.AT_SYMLINK_FOLLOW|unix.AT_EMPTY_PATH|handleFID|mntIDUnique|connectable) != 0 {
+		return 0, errno.EINVAL
+	}
 	var x at
 	fl := vfs.OpNoFollow
 	if a.Uint(4)&unix.AT_SYMLINK_FOLLOW != 0 {

@@ -116,6 +116,9 @@ func pollFDs(t *kernel.Task, addr uint64, n uint32, deadline time.Time, once boo
 		fds = make([]pollFD, n)
 	}
 	fds = fds[:n]
+	if !accessible(addr, uint64(n)*8) {
+		return 0, errno.EFAULT
+	}
 	if err := kernel.GetSlice(t, addr, fds); err != nil {
 		return 0, err
 	}

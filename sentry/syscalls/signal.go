@@ -138,12 +138,12 @@ func sysKill(t *kernel.Task, a arch.Args) (uint64, error) {
 }
 
 func killThread(t *kernel.Task, tgid, tid, sig int32, info *signal.Info) (uint64, error) {
-	if sig < 0 || sig > signal.Max {
-		return 0, errno.EINVAL
-	}
 	x := t.PIDNamespace().Task(tid)
 	if x == nil || tgid > 0 && x.ThreadGroup().PIDIn(t.PIDNamespace()) != tgid {
 		return 0, errno.ESRCH
+	}
+	if sig < 0 || sig > signal.Max {
+		return 0, errno.EINVAL
 	}
 	return 0, t.KillThread(x, sig, info)
 }
@@ -197,10 +197,14 @@ func sysRtSigqueueinfo(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // rt_tgsigqueueinfo(2).
 func sysRtTgsigqueueinfo(t *kernel.Task, a arch.Args) (uint64, error) {
+	var probe signal.Info
+	if err := usermem.Get(t.Mem(), a.Ptr(3), &probe); err != nil {
+		return 0, err
+	}
 	if a.Int(0) <= 0 || a.Int(1) <= 0 {
 		return 0, errno.EINVAL
 	}
-	info, err := copyInfo(t, a.Ptr(3), a.Int(2), a.Int(0))
+	info, err := copyInfo(t, a.Ptr(3), a.Int(2), a.Int(1))
 	if err != nil {
 		return 0, err
 	}

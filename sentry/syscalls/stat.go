@@ -88,10 +88,8 @@ func fstat(t *kernel.Task, fd int32, buf uint64) (uint64, error) {
 // newfstatat(2).
 func sysNewfstatat(t *kernel.Task, a arch.Args) (uint64, error) {
 	fl, err := atFlags(a.Uint(3), unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH|unix.AT_NO_AUTOMOUNT)
-	if err != nil {
-		return 0, err
-	}
-	if fl&vfs.OpEmpty != 0 && a.Int(0) >= 0 {
+	if a.Uint(3)&unix.AT_EMPTY_PATH != 0 && a.Int(0) >= 0 {
+		// Other flags are then not looked at (linux: fs/stat.c vfs_fstatat).
 		// fstat as C libraries spell it.
 		var b [1]byte
 		if a.Ptr(1) == 0 {
@@ -103,6 +101,9 @@ func sysNewfstatat(t *kernel.Task, a arch.Args) (uint64, error) {
 		if b[0] == 0 {
 			return fstat(t, a.Int(0), a.Ptr(2))
 		}
+	}
+	if err != nil {
+		return 0, err
 	}
 	return statAt(t, a.Int(0), a.Ptr(1), a.Ptr(2), fl)
 }

@@ -46,6 +46,7 @@ type Row struct {
 var families = [][]Row{
 	processRows,
 	mmapRows,
+	numaRows,
 	execRows,
 	signalRows,
 	futexRows,

@@ -111,7 +111,8 @@ func sysClockNanosleep(t *kernel.Task, a arch.Args) (uint64, error) {
 	case unix.CLOCK_PROCESS_CPUTIME_ID:
 	default:
 		if id >= 0 {
-			if id <= unix.CLOCK_TAI {
+			const sgiCycle = 10 // gone
+			if id <= unix.CLOCK_TAI && id != sgiCycle {
 				return 0, errno.EOPNOTSUPP
 			}
 			return 0, errno.EINVAL
@@ -200,7 +201,7 @@ func sysClockGetres(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // clock_settime(2).
 func sysClockSettime(t *kernel.Task, a arch.Args) (uint64, error) {
-	if a.Int(0) > unix.CLOCK_REALTIME && a.Int(0) != unix.CLOCK_PROCESS_CPUTIME_ID && a.Int(0) != unix.CLOCK_THREAD_CPUTIME_ID {
+	if a.Int(0) > unix.CLOCK_REALTIME {
 		return 0, errno.EINVAL
 	}
 	var ts unix.Timespec
@@ -351,10 +352,6 @@ type sigevent struct {
 
 // timer_create(2).
 func sysTimerCreate(t *kernel.Task, a arch.Args) (uint64, error) {
-	switch a.Int(0) {
-	case unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_REALTIME_COARSE, unix.CLOCK_MONOTONIC_COARSE:
-		return 0, errno.EOPNOTSUPP
-	}
 	s := kernel.TimerSpec{Clock: a.Int(0), Signo: int32(unix.SIGALRM), ValueIsID: true}
 	if a.Ptr(1) != 0 {
 		var ev sigevent
@@ -362,6 +359,10 @@ func sysTimerCreate(t *kernel.Task, a arch.Args) (uint64, error) {
 			return 0, err
 		}
 		s = kernel.TimerSpec{Clock: a.Int(0), Notify: ev.Notify, Signo: ev.Signo, Value: ev.Value, TID: ev.TID}
+	}
+	switch a.Int(0) {
+	case unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_REALTIME_COARSE, unix.CLOCK_MONOTONIC_COARSE:
+		return 0, errno.EOPNOTSUPP
 	}
 	id, err := t.CreateTimer(s)
 	if err != nil {

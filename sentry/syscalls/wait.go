@@ -61,6 +61,22 @@ func sysWait4(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // waitid(2).
 func sysWaitid(t *kernel.Task, a arch.Args) (uint64, error) {
+	v, err := waitID(t, &a)
+	if err == nil || a.Ptr(2) == 0 || err == errno.EFAULT || err == errno.ERESTARTSYS {
+		return v, err
+	}
+	// The result is also cleared by calls that fail (linux: kernel/exit.c).
+	var clear [12]byte
+	if e := t.CopyOut(a.Ptr(2), clear[:]); e != nil {
+		return 0, e
+	}
+	if e := t.CopyOut(a.Ptr(2)+16, clear[:]); e != nil {
+		return 0, e
+	}
+	return 0, err
+}
+
+func waitID(t *kernel.Task, a *arch.Args) (uint64, error) {
 	const pPidfd = 3
 	id, opts := a.Int(1), int(a.Uint(3))
 	const what = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED

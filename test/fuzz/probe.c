@@ -35,7 +35,7 @@ static char longpath[5000];
 static void set(struct val *a, const char *n, long v) { while (a->name) a++; a->name = n; a->v = v; }
 
 static void values(void) {
-	buf = mmap(0, 65536 + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	buf = mmap((void *)0x100000000000, 65536 + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	bufend = buf + 65536; // an inaccessible page follows
 	mprotect(bufend, 4096, PROT_NONE);
 	memset(longpath, 'x', sizeof longpath - 1);
@@ -160,6 +160,8 @@ static unsigned next(void) { rng = rng * 6364136223846793005UL + 144269504088896
 int main(int argc, char **argv) {
 	setvbuf(stdout, 0, _IOFBF, 1 << 16);
 	signal(SIGPIPE, SIG_IGN); signal(SIGXFSZ, SIG_IGN);
+	setsid();
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){1024, 1024});
 	values();
 	char *res = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	char base[4096]; getcwd(base, sizeof base);
