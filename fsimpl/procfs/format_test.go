@@ -30,7 +30,7 @@ func TestMapLine(t *testing.T) {
 			"00400000-00401000 r-xs 00000000 00:00 0                                  /a\\012b\n"},
 	} {
 		var w bytes.Buffer
-		mapLine(ctx, &w, &c.a)
+		(&mapWriter{ctx: ctx}).line(&w, &c.a)
 		if w.String() != c.want {
 			t.Errorf("got  %q\nLinux %q", w.String(), c.want)
 		}

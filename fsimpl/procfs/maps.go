@@ -11,6 +11,7 @@ import (
 	"redoubt.dev/redoubt/fsimpl/kernfs"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
+	"redoubt.dev/redoubt/sentry/memmap"
 	"redoubt.dev/redoubt/sentry/mm"
 	"redoubt.dev/redoubt/sentry/platform"
 	"redoubt.dev/redoubt/sentry/usermem"
@@ -34,23 +35,38 @@ func perms(a *mm.VMA) string {
 	return string(b)
 }
 
-// mapLine is one line of maps (proc_pid_maps(5)).
-func mapLine(ctx kctx.Ctx, w *bytes.Buffer, a *mm.VMA) {
-	start := w.Len()
-	f, isFile := a.File.(exeFile)
-	if isFile {
-		// What stat(2) of the path shows: an overlay's own numbers, not those
-		// of the layer that is mapped.
-		if st, err := f.Stat(ctx); err == nil {
-			a.ID.DevMajor, a.ID.DevMinor, a.ID.Ino = st.Dev.Major, st.Dev.Minor, st.Ino
-		}
+// mapWriter writes lines of maps (proc_pid_maps(5)). Neighbours are often
+// parts of one file, whose name and numbers it remembers.
+type mapWriter struct {
+	ctx  kctx.Ctx
+	last exeFile
+	id   memmap.Identity
+}
+
+// identity is what stat(2) of the mapped path shows: an overlay's own numbers,
+// not those of the layer that is mapped.
+func (m *mapWriter) identity(a *mm.VMA) memmap.Identity {
+	f, ok := a.File.(exeFile)
+	if !ok {
+		return a.ID
 	}
-	fmt.Fprintf(w, "%08x-%08x %s %08x %02x:%02x %d ", a.Start, a.End, perms(a), a.Offset, a.ID.DevMajor, a.ID.DevMinor, a.ID.Ino)
+	if f != m.last {
+		m.last, m.id = f, a.ID
+		if st, err := f.Stat(m.ctx); err == nil {
+			m.id.DevMajor, m.id.DevMinor, m.id.Ino = st.Dev.Major, st.Dev.Minor, st.Ino
+		}
+		m.id.Path = pathName(m.ctx, f.Path())
+	}
+	return m.id
+}
+
+func (m *mapWriter) line(w *bytes.Buffer, a *mm.VMA) {
+	start := w.Len()
+	id := m.identity(a)
+	fmt.Fprintf(w, "%08x-%08x %s %08x %02x:%02x %d ", a.Start, a.End, perms(a), a.Offset, id.DevMajor, id.DevMinor, id.Ino)
 	name := a.Name
-	if isFile {
-		name = pathName(ctx, f.Path())
-	} else if name == "" {
-		name = a.ID.Path
+	if id.Path != "" {
+		name = id.Path
 	}
 	if name != "" {
 		for w.Len()-start < 73 {
@@ -63,8 +79,9 @@ func mapLine(ctx kctx.Ctx, w *bytes.Buffer, a *mm.VMA) {
 
 func maps(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
 	return v.withMM(ctx, func(s *mm.Space) error {
+		m := mapWriter{ctx: ctx}
 		s.ForEachVMA(ctx, false, func(a mm.VMA) bool {
-			mapLine(ctx, w, &a)
+			m.line(w, &a)
 			return true
 		})
 		return nil
@@ -149,8 +166,9 @@ func vmFlags(a *mm.VMA) string {
 
 func smaps(v *view, ctx kctx.Ctx, w *bytes.Buffer) error {
 	return v.withMM(ctx, func(s *mm.Space) error {
+		m := mapWriter{ctx: ctx}
 		s.ForEachVMA(ctx, true, func(a mm.VMA) bool {
-			mapLine(ctx, w, &a)
+			m.line(w, &a)
 			kb := func(name string, n uint64) { fmt.Fprintf(w, "%-15s %8d kB\n", name+":", n>>10) }
 			kb("Size", a.End-a.Start)
 			kb("KernelPageSize", 4096)
