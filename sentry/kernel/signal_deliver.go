@@ -249,7 +249,7 @@ func (t *Task) SigAltStack(set *signal.Stack) (signal.Stack, error) {
 	if mode != 0 && mode != signal.SSDisable && mode != signal.SSOnStack {
 		return old, errno.EINVAL
 	}
-	if mode != signal.SSDisable && set.Addr == t.altStack.Addr && set.Size == t.altStack.Size && set.Flags == t.altStack.Flags {
+	if a := t.altStack; mode != signal.SSDisable && set.Addr == a.Addr && set.Size == a.Size && (set.Flags == a.Flags || a.Size == 0 && set.Flags == 0) {
 		return old, nil // nothing changes: not looked at further
 	}
 	if mode == signal.SSDisable {

@@ -41,6 +41,13 @@ func (x *at) initEmpty(t *kernel.Task, dirfd int32, addr uint64, flags vfs.OpFla
 	return x.init(t, dirfd, addr, flags)
 }
 
+// laterEmpty is later for a path that may be NULL with AT_EMPTY_PATH.
+func (x *at) laterEmpty(t *kernel.Task, dirfd int32, addr uint64, flags vfs.OpFlags) {
+	if err := x.initEmpty(t, dirfd, addr, flags); err != nil {
+		x.Op = vfs.Op{Sys: t.Kernel().VFS(), Flags: flags, Bad: err}
+	}
+}
+
 func (x *at) path(t *kernel.Task, dirfd int32, path string, flags vfs.OpFlags) error {
 	if path == "" && flags&vfs.OpEmpty == 0 {
 		return errno.ENOENT

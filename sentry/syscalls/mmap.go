@@ -151,7 +151,10 @@ func sysMprotect(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // pkey_mprotect(2).
 func sysPkeyMprotect(t *kernel.Task, a arch.Args) (uint64, error) {
-	if k := a.Int(3); k != -1 {
+	const grows = unix.PROT_GROWSDOWN | unix.PROT_GROWSUP
+	if k := a.Int(3); k != -1 && a.Uint(2)&grows == grows {
+		return 0, errno.EINVAL
+	} else if k != -1 {
 		// No key is ever allocated; the range is checked first.
 		addr, n := a.Ptr(0), a.Size(1)
 		end := addr + (n+arch.PageMask)&^arch.PageMask

@@ -246,9 +246,9 @@ func sysMoveMount(t *kernel.Task, a arch.Args) (uint64, error) {
 		tf |= vfs.OpEmpty
 	}
 	var x, y at
-	x.later(t, a.Int(0), a.Ptr(1), ff)
+	x.laterEmpty(t, a.Int(0), a.Ptr(1), ff)
 	defer x.done(t)
-	y.later(t, a.Int(2), a.Ptr(3), tf)
+	y.laterEmpty(t, a.Int(2), a.Ptr(3), tf)
 	defer y.done(t)
 	return 0, vfsOf(t).MoveMount(t, x.Op, y.Op)
 }

@@ -116,15 +116,15 @@ func pollFDs(t *kernel.Task, addr uint64, n uint32, deadline time.Time, once boo
 		fds = make([]pollFD, n)
 	}
 	fds = fds[:n]
-	if !accessible(addr, uint64(n)*8) {
-		return 0, errno.EFAULT
-	}
 	if err := kernel.GetSlice(t, addr, fds); err != nil {
 		return 0, err
 	}
 	k, err := pollWait(t, fds, deadline, once)
 	if err != nil {
 		return 0, err
+	}
+	if !accessible(addr, uint64(n)*8) {
+		return 0, errno.EFAULT
 	}
 	return uint64(k), kernel.PutSlice(t, addr, fds)
 }

@@ -348,6 +348,9 @@ func sysSetsockopt(t *kernel.Task, a arch.Args) (uint64, error) {
 	if n < 0 {
 		return 0, errno.EINVAL
 	}
+	if family, _, _ := s.Kind(); family == unix.AF_UNIX && a.Int(1) != unix.SOL_SOCKET {
+		return 0, errno.EOPNOTSUPP
+	}
 	val := make([]byte, min(n, 65536))
 	if err := usermem.GetSlice(t.Mem(), a.Ptr(3), val); err != nil {
 		return 0, err

@@ -95,7 +95,10 @@ func sysNewfstatat(t *kernel.Task, a arch.Args) (uint64, error) {
 		if a.Ptr(1) == 0 {
 			return fstat(t, a.Int(0), a.Ptr(2))
 		}
-		if err := t.CopyIn(a.Ptr(1), b[:]); err != nil {
+		if e := t.CopyIn(a.Ptr(1), b[:]); e != nil {
+			if err == nil {
+				err = e
+			}
 			return 0, err
 		}
 		if b[0] == 0 {

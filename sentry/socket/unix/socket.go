@@ -368,7 +368,8 @@ func (s *Socket) SetInode(ino uint64) { s.ino.Store(ino) }
 
 // Send implements socket.Ops.
 func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64, error) {
-	if m.Flags&unix.MSG_OOB != 0 {
+	c := s.conn.Load()
+	if m.Flags&unix.MSG_OOB != 0 && (s.typ != unix.SOCK_STREAM || c != nil || src.Len() == 0) {
 		return 0, errno.EOPNOTSUPP
 	}
 	s.writeMu.Lock()
@@ -376,7 +377,7 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 	if s.dgram() {
 		return s.sendDgram(ctx, src, m)
 	}
-	c := s.conn.Load()
+	c = s.conn.Load()
 	if len(m.Addr) > 0 && s.typ == unix.SOCK_STREAM {
 		if c != nil {
 			return 0, errno.EISCONN
