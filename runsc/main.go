@@ -16,8 +16,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/boot"
 )
@@ -41,6 +44,9 @@ func main() {
 			boot.GoferMain(unconfined)
 		}
 	}
+	// Descriptors that our caller forgot to close must reach neither helper:
+	// one of a host directory would be a way out.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	os.Exit(realMain(os.Args[1:]))
 }
 
