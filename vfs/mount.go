@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"hash/maphash"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -144,22 +145,36 @@ func (s *System) newMount(sb *superblock, root *Dentry, source string, flags Mou
 }
 
 // mountOn returns what is mounted on (m, d), or nil.
-func (s *System) mountOn(m *Mount, d *Dentry) *Mount { return (*s.mountMap.Load())[mountKey{m, d}] }
+func (s *System) mountOn(m *Mount, d *Dentry) *Mount {
+	if d.mounts.Load() == 0 {
+		return nil
+	}
+	k := mountKey{m, d}
+	return (*s.mountMap[k.shard()].Load())[k]
+}
+
+// mountShards is how many maps the mounts are spread over: each change copies
+// one, and a program may make a hundred thousand mounts.
+const mountShards = 256
+
+var mountSeed = maphash.MakeSeed()
+
+func (k mountKey) shard() uint64 { return maphash.Comparable(mountSeed, k) % mountShards }
 
 // setMap changes the map that walkers read. Precondition: s.mountMu.
-func (s *System) setMap(add, del *Mount) {
-	old := *s.mountMap.Load()
+func (s *System) setMap(k mountKey, m *Mount) {
+	at := &s.mountMap[k.shard()]
+	old := *at.Load()
 	n := make(map[mountKey]*Mount, len(old)+1)
 	for k, v := range old {
 		n[k] = v
 	}
-	if del != nil {
-		delete(n, *del.at.Load())
+	if m != nil {
+		n[k] = m
+	} else {
+		delete(n, k)
 	}
-	if add != nil {
-		n[*add.at.Load()] = add
-	}
-	s.mountMap.Store(&n)
+	at.Store(&n)
 }
 
 // attachLocked puts m at (parent, point); the tree takes over m's first
@@ -171,7 +186,7 @@ func (s *System) attachLocked(m, parent *Mount, point *Dentry) {
 	m.at.Store(&mountKey{parent, point})
 	parent.children = append(parent.children, m)
 	setNS(m, parent.ns)
-	s.setMap(m, nil)
+	s.setMap(mountKey{parent, point}, m)
 }
 
 func setNS(m *Mount, ns *Namespace) {
@@ -198,7 +213,7 @@ func (s *System) detachLocked(m *Mount) func() {
 	if a == nil {
 		return func() {}
 	}
-	s.setMap(nil, m)
+	s.setMap(*a, nil)
 	m.at.Store(nil)
 	a.point.mounts.Add(-1)
 	a.parent.children = without(a.parent.children, m)
@@ -286,12 +301,42 @@ func (s *System) graftLocked(m *Mount, p Path) error {
 		}
 		p = Path{x, x.root}
 	}
-	if p.Mount.ns.count >= maxMounts {
+	if !s.roomLocked(m, p) {
 		return errno.ENOSPC
 	}
 	s.attachLocked(m, p.Mount, p.Dentry)
 	s.propagateLocked(m, p)
 	return nil
+}
+
+// roomLocked says whether no namespace gets more than maxMounts when m is
+// attached at p and propagated (linux: fs/namespace.c count_mounts).
+func (s *System) roomLocked(m *Mount, p Path) bool {
+	size := 0
+	var count func(*Mount)
+	count = func(m *Mount) {
+		size++
+		for _, c := range m.children {
+			count(c)
+		}
+	}
+	count(m)
+	if p.Mount.ns.count+size > maxMounts {
+		return false
+	}
+	if p.Mount.group == nil {
+		return true
+	}
+	room := true
+	more := map[*Namespace]int{p.Mount.ns: size}
+	receivers(p.Mount, func(t *Mount, _ *peerGroup, _ bool) {
+		if t == p.Mount || t.ns == nil || !below(p.Dentry, t.root) {
+			return
+		}
+		more[t.ns] += size
+		room = room && t.ns.count+more[t.ns] <= maxMounts
+	})
+	return room
 }
 
 // maxMounts is the limit of fs.mount-max.

@@ -26,7 +26,7 @@ type System struct {
 
 	// mountMu guards the mount tree of every namespace; walkers read mountMap.
 	mountMu   lock.RWMutex[lock.MountMu]
-	mountMap  atomic.Pointer[map[mountKey]*Mount]
+	mountMap  [mountShards]atomic.Pointer[map[mountKey]*Mount]
 	nextMount uint64
 	nextGroup uint32
 	nextNS    uint64
@@ -57,7 +57,9 @@ func NewSystem() *System {
 		devices: map[deviceKey]DeviceOpener{},
 	}
 	s.dcache.init()
-	s.mountMap.Store(&map[mountKey]*Mount{})
+	for i := range s.mountMap {
+		s.mountMap[i].Store(&map[mountKey]*Mount{})
+	}
 	s.nextIno.Store(1)
 	s.initAnon()
 	return s
