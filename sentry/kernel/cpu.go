@@ -1,12 +1,14 @@
 package kernel
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
 
-// cpuTime accounts a task's processor time: the total exactly, at the points
-// where it blocks; user and system share by samples (linux:
+// cpuTime accounts a task's processor time: the time it was runnable, less its
+// share of waiting for a processor when more tasks were runnable than there
+// are processors; user and system share by samples (linux:
 // kernel/sched/cputime.c cputime_adjust does the same).
 type cpuTime struct {
 	running atomic.Bool
@@ -22,6 +24,7 @@ type cpuTime struct {
 	outBlk  atomic.Int64
 	lastU   atomic.Int64 // what was reported last: times never go back
 	lastS   atomic.Int64
+	lastRun atomic.Int64
 }
 
 func (c *cpuTime) start(k *Kernel) {
@@ -37,13 +40,30 @@ func (c *cpuTime) pause(k *Kernel) {
 	k.runnable.Add(-1)
 }
 
-// runtime is the processor time used until now.
+// runtime is the processor time used until now. It never goes back, though
+// waited may take something off what was counted.
 func (c *cpuTime) runtime() int64 {
-	if !c.running.Load() {
-		return c.total.Load()
+	n := c.total.Load()
+	if c.running.Load() {
+		n += max(monotonic()-c.mark.Load(), 0)
 	}
-	m, n := c.total.Load(), monotonic()-c.mark.Load()
-	return m + max(n, 0)
+	for {
+		last := c.lastRun.Load()
+		if n <= last {
+			return last
+		}
+		if c.lastRun.CompareAndSwap(last, n) {
+			return n
+		}
+	}
+}
+
+// waited takes off what a task that was runnable for a whole tick spent
+// waiting, if n tasks shared fewer processors in turn.
+func (c *cpuTime) waited(n, processors int64) {
+	if n > processors {
+		c.total.Add(-int64(tick) * (n - processors) / n)
+	}
 }
 
 func split(total, u, s int64) (user, sys int64) {
@@ -87,11 +107,15 @@ func (k *Kernel) onTick() {
 		return
 	}
 	var hot []*ThreadGroup
+	now, n, processors := monotonic(), k.runnable.Load(), int64(runtime.NumCPU())
 	k.ts.mu.RLock()
 	for _, p := range k.ts.root.pids {
 		t := p.task
 		if t == nil || !t.cpu.running.Load() {
 			continue
+		}
+		if now-t.cpu.mark.Load() >= int64(tick) {
+			t.cpu.waited(int64(n), processors)
 		}
 		if t.inSwitch.Load() {
 			t.cpu.user.Add(1)
