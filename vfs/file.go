@@ -29,6 +29,7 @@ const (
 	fDenyWrite   // counted negative there (executables)
 	fDetached    // owns a detached mount tree
 	fOwnPosition // the FileOps keep the position
+	fCreated     // the open made it
 )
 
 // File is an open file description (open(2)).
@@ -216,6 +217,9 @@ func (f *File) Readable() bool { return f.mode&fRead != 0 }
 
 // Writable says whether it was opened for writing.
 func (f *File) Writable() bool { return f.mode&fWrite != 0 }
+
+// Created says whether opening f made the file (F_CREATED_QUERY).
+func (f *File) Created() bool { return f.mode&fCreated != 0 }
 
 // IsPath says whether it was opened with O_PATH.
 func (f *File) IsPath() bool { return f.mode&fPath != 0 }

@@ -331,6 +331,9 @@ func (s *System) create(ctx kctx.Ctx, w *walk, last string, flags, mode uint32) 
 	// The mode does not bind the creator's own descriptor.
 	f, err := s.openInode(ctx, w.mnt, d, unix.S_IFREG, flags&^unix.O_TRUNC)
 	d.DecRef()
+	if err == nil {
+		f.mode |= fCreated
+	}
 	return f, nil, err
 }
 

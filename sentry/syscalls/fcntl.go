@@ -136,6 +136,11 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 			return 1, nil
 		}
 		return 0, nil
+	case fCreatedQury:
+		if f.Created() {
+			return 1, nil
+		}
+		return 0, nil
 	}
 	if f.IsPath() {
 		return 0, errno.EBADF
@@ -147,8 +152,18 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 				return 0, errno.EPERM
 			}
 		}
+		if arg&unix.O_DIRECT != 0 && !directIO(t, f) {
+			return 0, errno.EINVAL
+		}
 		f.SetStatus(t, fd, uint32(arg))
 		return 0, nil
+	case fGetOwnUIDs:
+		var ids [2]uint32
+		if o := f.Owner(); o.PID != 0 {
+			c := t.Creds() // Differs: not the ids of the setter
+			ids = [2]uint32{t.UserNS().UID(c.RUID), t.UserNS().UID(c.EUID)}
+		}
+		return 0, kernel.Put(t, arg, &ids)
 	case unix.F_GETLK, unix.F_SETLK, unix.F_SETLKW:
 		return 0, recordLock(t, f, cmd-unix.F_GETLK, arg, false)
 	case unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW:
@@ -184,7 +199,7 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 	case unix.F_GETSIG:
 		return uint64(f.Sig()), nil
 	case unix.F_SETSIG:
-		if arg > 64 {
+		if uint32(arg) > 64 {
 			return 0, errno.EINVAL
 		}
 		f.SetSig(int32(arg))
@@ -200,6 +215,9 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 		n, err := p.SetPipeSize(arg&0xffffffff, t.Creds().Capable(creds.CapSysResource))
 		return uint64(n), err
 	case unix.F_GET_SEALS, unix.F_ADD_SEALS:
+		if cmd == unix.F_ADD_SEALS && !f.Writable() {
+			return 0, errno.EPERM
+		}
 		s, ok := f.Inode().(sealer)
 		if !ok {
 			return 0, errno.EINVAL
@@ -207,16 +225,16 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 		if cmd == unix.F_GET_SEALS {
 			return uint64(s.Seals()), nil
 		}
-		if !f.Writable() {
-			return 0, errno.EPERM
-		}
 		return 0, s.AddSeals(uint32(arg))
 	case unix.F_GETLEASE:
 		return uint64(f.Lease()), nil
 	case unix.F_SETLEASE:
 		ownSelf(t, f)
-		return 0, f.SetLease(t, fd, int16(min(arg, 99)))
+		return 0, f.SetLease(t, fd, int16(min(uint32(arg), 99)))
 	case unix.F_NOTIFY:
+		if uint32(arg)&^(1<<31) == 0 && !f.IsDir() {
+			return 0, nil
+		}
 		if uint32(arg)&^(1<<31) != 0 {
 			ownSelf(t, f)
 		}
@@ -235,6 +253,26 @@ func sysFcntl(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, nil
 	}
 	return 0, errno.EINVAL
+}
+
+// directIO says whether O_DIRECT means something for f: files of storage and
+// pipes (FMODE_CAN_ODIRECT).
+func directIO(t *kernel.Task, f *vfs.File) bool {
+	if _, ok := f.Ops().(pipeSizer); ok {
+		return true
+	}
+	if !isReg(f) {
+		return false
+	}
+	st, err := vfsOf(t).Statfs(t, f.Path())
+	if err != nil {
+		return false
+	}
+	switch st.Type {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC:
+		return false
+	}
+	return true
 }
 
 // pipeSizer is a pipe's FileOps.

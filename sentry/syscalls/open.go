@@ -38,6 +38,10 @@ func openAt(t *kernel.Task, dirfd int32, path string, flags, mode uint32, wf vfs
 	if err != nil {
 		return 0, err
 	}
+	if flags&(unix.O_DIRECT|unix.O_PATH) == unix.O_DIRECT && !directIO(t, f) {
+		f.DecRef(t)
+		return 0, errno.EINVAL
+	}
 	fd, err := t.InstallFile(f, flags&unix.O_CLOEXEC != 0)
 	if err != nil {
 		f.DecRef(t)

@@ -351,11 +351,22 @@ func sysSetsockopt(t *kernel.Task, a arch.Args) (uint64, error) {
 	if family, _, _ := s.Kind(); family == unix.AF_UNIX && a.Int(1) != unix.SOL_SOCKET {
 		return 0, errno.EOPNOTSUPP
 	}
-	val := make([]byte, min(n, 65536))
-	if err := usermem.GetSlice(t.Mem(), a.Ptr(3), val); err != nil {
-		return 0, err
+	level, name := int(a.Int(1)), int(a.Int(2))
+	if level == unix.SOL_SOCKET && n < 4 && name != unix.SO_BINDTODEVICE {
+		return 0, errno.EINVAL
 	}
-	return 0, s.SetOpt(t, int(a.Int(1)), int(a.Int(2)), val)
+	val := make([]byte, min(n, 65536))
+	// An option reads no more than it needs, and only if it is known.
+	k, _ := t.Mem().CopyIn(a.Ptr(3), val)
+	if k < min(4, len(val)) {
+		if k == 0 && level != unix.SOL_SOCKET {
+			if err := s.SetOpt(t, level, name, nil); err == errno.ENOPROTOOPT {
+				return 0, err
+			}
+		}
+		return 0, errno.EFAULT
+	}
+	return 0, s.SetOpt(t, level, name, val[:k])
 }
 
 // getsockopt(2).

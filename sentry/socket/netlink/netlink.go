@@ -217,6 +217,9 @@ func cmpOr(v, def uint32) uint32 {
 
 // SetOpt implements socket.Ops.
 func (s *Socket) SetOpt(ctx kctx.Ctx, level, name int, val []byte) error {
+	if level != unix.SOL_SOCKET && level != unix.SOL_NETLINK {
+		return errno.ENOPROTOOPT
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if level == unix.SOL_SOCKET && (name == unix.SO_RCVTIMEO || name == unix.SO_SNDTIMEO) {
