@@ -332,7 +332,8 @@ func (c *dcache) kill(d *Dentry) *Dentry {
 	d.sb.lruRemove(d)
 	c.mu.Unlock()
 	if d.inode != nil {
-		if !inodeGone(d) {
+		// The root's inode is the file system's own, which ends below.
+		if !inodeGone(d) && parent != nil {
 			d.inode.Release()
 		}
 	}

@@ -107,6 +107,7 @@ func (s *System) superFor(fs Super) *superblock {
 	}
 	sb := &superblock{sys: s, fs: fs, vol: fs.Volatile()}
 	sb.root = s.dcache.newDentry(sb, nil, "/", fs.Root())
+	sb.root.refs.Store(0) // mounts hold it; with the last one it goes
 	s.supers[fs] = sb
 	return sb
 }
