@@ -89,6 +89,7 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 	s.root = s.newInodeLocked(nil, "", &a)
 	s.root.refs = 1
 	s.mu.Unlock()
+	supers.Store(s, nil)
 	return s, nil
 }
 
@@ -229,6 +230,8 @@ func (s *Super) Sync(ctx kctx.Ctx) error {
 func (s *Super) Release() {
 	s.ahead.stop.Store(true)
 	s.idle.drop()
+	s.lane.Settle()
+	supers.Delete(s)
 	s.lane.Close()
 	s.p9mu.Lock()
 	defer s.p9mu.Unlock()

@@ -36,6 +36,9 @@ type inode struct {
 	data  atomic.Pointer[fileData] // set once
 	mark  atomic.Bool              // opening it starts opening what follows
 	early atomic.Bool              // opened ahead and not used yet
+	// ours files were made through this connection; from a directory with
+	// removed set a name was removed (see postUnlink).
+	ours, removed atomic.Bool
 	// checked is when the server last described it, since epoch.
 	checked atomic.Int64
 	// xattrs are the names, if known.

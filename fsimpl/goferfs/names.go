@@ -1,6 +1,7 @@
 package goferfs
 
 import (
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -8,6 +9,7 @@ import (
 	"redoubt.dev/redoubt/gofer/wire"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
+	"redoubt.dev/redoubt/sentry/klog"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -337,6 +339,7 @@ func (i *inode) made(ctx kctx.Ctx, e *wire.Enc, name string, maxFDs int) (vfs.In
 	}
 	if maxFDs > 0 {
 		k.donate(unix.O_RDWR, fds[0])
+		k.ours.Store(true)
 	}
 	i.touched()
 	return k, nil
@@ -480,10 +483,15 @@ func (i *inode) unlink(name string, child vfs.Inode, dir uint8) error {
 	}
 	e := wire.NewRequest(wire.OpUnlink, p)
 	e.U8(dir)
-	if _, _, err := i.fs.lane.Call(e, 0); err != nil {
-		return err
-	}
 	s := i.fs
+	if !i.postUnlink(e, name, k, dir) {
+		if _, _, err := s.lane.Call(e, 0); err != nil {
+			return err
+		}
+		if dir == 0 {
+			i.removed.Store(true)
+		}
+	}
 	s.changes.Add(1)
 	s.mu.Lock()
 	s.dropNameLocked(i, name)
@@ -506,6 +514,39 @@ func (i *inode) unlink(name string, child vfs.Inode, dir uint8) error {
 	}
 	i.touched()
 	return nil
+}
+
+// postUnlink removes a name without waiting for the answer, where it is known:
+// nobody else changes the tree, we made the file, and a name was removed from
+// this directory before. It says whether it did. Should the server refuse all
+// the same (somebody did change the tree), the directory is looked at again.
+func (i *inode) postUnlink(e *wire.Enc, name string, k *inode, dir uint8) bool {
+	s := i.fs
+	if !s.exclusive || dir != 0 || k == nil || !k.ours.Load() || !i.removed.Load() {
+		return false
+	}
+	return s.lane.Post(e, func(err error) {
+		if err == nil || err == errno.ENOTCONN {
+			return
+		}
+		klog.Warningf("gofer: unlink of %q failed after it was reported done: %v", name, err)
+		i.removed.Store(false)
+		s.changes.Add(1)
+		s.mu.Lock()
+		i.dir.complete, i.dir.listing = false, nil
+		s.mu.Unlock()
+	})
+}
+
+// supers are the mounted connections, for Settle.
+var supers sync.Map
+
+// Settle waits until the host has all changes that calls have reported done.
+func Settle() {
+	supers.Range(func(k, _ any) bool {
+		k.(*Super).lane.Settle()
+		return true
+	})
 }
 
 // Unlink implements vfs.Inode.

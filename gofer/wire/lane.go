@@ -11,11 +11,13 @@ import (
 	"redoubt.dev/redoubt/sentry/errno"
 )
 
-// A side looks for the next packet for a while before it sleeps: a wake-up
+// A side may look for the next packet for a while before it sleeps: a wake-up
 // across cores costs 10 us and more, and most answers come sooner. With two
 // processors or less the other side needs the one that we would spin on, and
 // so do the sentry and the user code: then the client gives way at each look,
-// and the server hardly waits.
+// and the server does not spin. On a busy machine giving way is worse than
+// sleeping (Linux 6.18 takes the rest of its share from who yields, up to 3 ms
+// of other processes' work), so the client measures which pays.
 var (
 	clientSpin, serverSpin = 25 * time.Microsecond, 25 * time.Microsecond
 	busyLooks              = 5 * time.Microsecond
@@ -23,8 +25,37 @@ var (
 
 func init() {
 	if runtime.NumCPU() <= 2 {
-		serverSpin, busyLooks = 5*time.Microsecond, 0
+		serverSpin, busyLooks = 0, 0
 	}
+}
+
+// pace learns whether spinning answers sooner than sleeping: the mean latency
+// of each way, and now and then a try of the one that was slower.
+type pace struct {
+	mean [2]atomic.Int64 // ns, of sleeping and of spinning
+	n    atomic.Uint32
+}
+
+// tryOther is how many calls there are to each try of the slower way.
+const tryOther = 32
+
+// choose returns the way to wait for the next answer: 1 to spin.
+func (p *pace) choose() int {
+	way := 0
+	if p.mean[1].Load() < p.mean[0].Load() {
+		way = 1
+	}
+	if p.n.Add(1)%tryOther == 0 {
+		way ^= 1
+	}
+	return way
+}
+
+// learn notes how long an answer took. One that took very long says more of
+// the call than of the waiting.
+func (p *pace) learn(way int, d time.Duration) {
+	m := p.mean[way].Load()
+	p.mean[way].Store(m + (int64(min(d, time.Millisecond))-m)/8)
 }
 
 var packets = sync.Pool{New: func() any { b := make([]byte, MaxPacket); return &b }}
@@ -66,6 +97,9 @@ type Client struct {
 	fd   int
 	recv chan struct{} // held by the one who receives
 	dead atomic.Bool
+	pace pace
+	// posted is how many posted calls have no answer yet.
+	posted atomic.Int32
 	// OnDeath is called once when the connection is lost.
 	OnDeath func()
 
@@ -81,7 +115,12 @@ type call struct {
 	fds    []int
 	maxFDs int
 	sink   func(body []byte) // of packets, for listings
+	post   func(err error)   // of a posted call, which nobody waits for
 }
+
+// MaxPosted is how many posted calls may be without an answer: their answers
+// must fit the socket while nobody receives (net.unix.max_dgram_qlen is 10).
+const MaxPosted = 8
 
 // NewClient returns a client on a SOCK_SEQPACKET socket that it owns.
 func NewClient(fd int) *Client {
@@ -108,7 +147,7 @@ func (c *Client) fail() {
 	c.mu.Unlock()
 	for _, k := range p {
 		k.err = errno.ENOTCONN
-		close(k.done)
+		c.finish(k)
 	}
 	if first && c.OnDeath != nil {
 		c.OnDeath()
@@ -123,13 +162,49 @@ func (c *Client) Call(e *Enc, maxFDs int) (Dec, []int, error) {
 	return Dec{B: k.body}, k.fds, err
 }
 
+func (c *Client) finish(k *call) {
+	if k.post != nil {
+		c.posted.Add(-1)
+		k.post(k.err)
+		return
+	}
+	close(k.done)
+}
+
+// Post makes a call whose answer nobody waits for: done is called, without
+// locks, when it is received beside another's or by Settle. Calls are answered
+// in the order in which they are sent. false if too many are outstanding.
+func (c *Client) Post(e *Enc, done func(err error)) bool {
+	if c.posted.Add(1) > MaxPosted {
+		c.posted.Add(-1)
+		return false
+	}
+	if c.send(e, &call{post: done}) != nil {
+		c.posted.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Settle waits until every posted call has its answer.
+func (c *Client) Settle() {
+	for c.posted.Load() > 0 && !c.dead.Load() {
+		c.recv <- struct{}{}
+		if c.posted.Load() > 0 && !c.receive(0) {
+			c.fail()
+		}
+		<-c.recv
+	}
+}
+
 // Stream makes a call whose reply may have many packets; sink gets each body
 // in order and must not keep it.
 func (c *Client) Stream(e *Enc, sink func(body []byte)) error {
 	return c.run(e, &call{done: make(chan struct{}), sink: sink})
 }
 
-func (c *Client) run(e *Enc, k *call) error {
+// send registers a call and sends its packet.
+func (c *Client) send(e *Enc, k *call) error {
 	if len(e.B) > MaxPacket {
 		return errno.E2BIG
 	}
@@ -158,19 +233,33 @@ func (c *Client) run(e *Enc, k *call) error {
 		if err != nil {
 			c.fail()
 		}
-		break
+		return nil
+	}
+}
+
+func (c *Client) run(e *Enc, k *call) error {
+	start := time.Now()
+	if err := c.send(e, k); err != nil {
+		return err
 	}
 	for {
 		select {
 		case <-k.done:
 			return k.err
 		case c.recv <- struct{}{}:
+			way := 1
+			if busyLooks == 0 {
+				way = c.pace.choose()
+			}
 			for !isDone(k) {
-				if !c.receive() {
+				if !c.receive(clientSpin * time.Duration(way)) {
 					c.fail()
 				}
 			}
 			<-c.recv
+			if k.sink == nil {
+				c.pace.learn(way, time.Since(start))
+			}
 			return k.err
 		}
 	}
@@ -187,14 +276,14 @@ func isDone(k *call) bool {
 
 // receive takes one packet to the call it belongs to; false if the connection
 // is lost or the peer breaks the rules.
-func (c *Client) receive() bool {
+func (c *Client) receive(spin time.Duration) bool {
 	if c.dead.Load() {
 		return false
 	}
 	bp := packets.Get().(*[]byte)
 	defer packets.Put(bp)
 	var fds [MaxFDs]int
-	n, nf, err := recvSpin(c.fd, *bp, &fds, clientSpin)
+	n, nf, err := recvSpin(c.fd, *bp, &fds, spin)
 	if err != nil || n == 0 {
 		return false
 	}
@@ -222,7 +311,7 @@ func (c *Client) receive() bool {
 		k.body = append([]byte(nil), r.Body...)
 	}
 	if !r.More {
-		close(k.done)
+		c.finish(k)
 	}
 	return true
 }

@@ -149,3 +149,56 @@ func FuzzWire(f *testing.F) {
 		}
 	})
 }
+
+func TestPost(t *testing.T) {
+	c, s := lanePair(t)
+	hold := make(chan bool)
+	var order []Op
+	go func() {
+		defer s.Close()
+		<-hold
+		for {
+			r, ok := s.Next()
+			if !ok {
+				return
+			}
+			order = append(order, r.Op)
+			if r.Op == OpRename {
+				s.Fail(r.Token, errno.EROFS)
+			} else {
+				s.Send(r.Token, 0, false, nil, nil)
+			}
+		}
+	}()
+	var got []error
+	note := func(err error) { got = append(got, err) }
+	for n := range MaxPosted {
+		op := OpUnlink
+		if n == 2 {
+			op = OpRename
+		}
+		if !c.Post(NewRequest(op, "x"), note) {
+			t.Fatal("not posted", n)
+		}
+	}
+	if c.Post(NewRequest(OpUnlink, "x"), note) {
+		t.Fatal("one too many was posted")
+	}
+	close(hold)
+	if _, _, err := c.Call(NewRequest(OpStat, ""), 0); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != MaxPosted || got[2] != errno.EROFS || got[0] != nil || order[MaxPosted] != OpStat {
+		t.Fatal(got, order)
+	}
+	if !c.Post(NewRequest(OpUnlink, "x"), note) {
+		t.Fatal("not posted")
+	}
+	if c.Settle(); len(got) != MaxPosted+1 {
+		t.Fatal(got)
+	}
+	c.Close()
+	if c.Post(NewRequest(OpUnlink, "x"), note) {
+		t.Fatal("posted on a closed connection")
+	}
+}
