@@ -301,17 +301,18 @@ func (s *System) graftLocked(m *Mount, p Path) error {
 		}
 		p = Path{x, x.root}
 	}
-	if !s.roomLocked(m, p) {
+	to := receiversAt(p)
+	if !roomFor(m, p, to) {
 		return errno.ENOSPC
 	}
 	s.attachLocked(m, p.Mount, p.Dentry)
-	s.propagateLocked(m, p)
+	s.propagateLocked(m, p, to)
 	return nil
 }
 
-// roomLocked says whether no namespace gets more than maxMounts when m is
+// roomFor says whether no namespace gets more than maxMounts when m is
 // attached at p and propagated (linux: fs/namespace.c count_mounts).
-func (s *System) roomLocked(m *Mount, p Path) bool {
+func roomFor(m *Mount, p Path, to []receiver) bool {
 	size := 0
 	var count func(*Mount)
 	count = func(m *Mount) {
@@ -321,22 +322,16 @@ func (s *System) roomLocked(m *Mount, p Path) bool {
 		}
 	}
 	count(m)
-	if p.Mount.ns.count+size > maxMounts {
-		return false
-	}
-	if p.Mount.group == nil {
-		return true
-	}
-	room := true
 	more := map[*Namespace]int{p.Mount.ns: size}
-	receivers(p.Mount, func(t *Mount, _ *peerGroup, _ bool) {
-		if t == p.Mount || t.ns == nil || !below(p.Dentry, t.root) {
-			return
+	for _, r := range to {
+		more[r.mount.ns] += size
+	}
+	for ns, n := range more {
+		if ns.count+n > maxMounts {
+			return false
 		}
-		more[t.ns] += size
-		room = room && t.ns.count+more[t.ns] <= maxMounts
-	})
-	return room
+	}
+	return true
 }
 
 // maxMounts is the limit of fs.mount-max.

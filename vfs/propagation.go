@@ -163,9 +163,28 @@ func receivers(m *Mount, fn func(t *Mount, from *peerGroup, slave bool)) {
 	down(m.group)
 }
 
-// propagateLocked copies the tree m, just attached at p, to everything that
-// receives events of p.Mount.
-func (s *System) propagateLocked(m *Mount, p Path) {
+// receiver is an argument list of receivers' fn.
+type receiver struct {
+	mount *Mount
+	from  *peerGroup
+	slave bool
+}
+
+// receiversAt lists who gets a copy of what is mounted at p. Mounts that are in
+// no namespace yet get none (linux: fs/pnode.c propagate_one, IS_MNT_NEW): a
+// tree that is mounted below itself would otherwise be copied into its copies.
+func receiversAt(p Path) (to []receiver) {
+	receivers(p.Mount, func(t *Mount, from *peerGroup, slave bool) {
+		if t != p.Mount && t.ns != nil && below(p.Dentry, t.root) {
+			to = append(to, receiver{t, from, slave})
+		}
+	})
+	return to
+}
+
+// propagateLocked copies the tree m, just attached at p, to the receivers of
+// p.Mount's events.
+func (s *System) propagateLocked(m *Mount, p Path, to []receiver) {
 	if p.Mount.group == nil {
 		return
 	}
@@ -182,13 +201,11 @@ func (s *System) propagateLocked(m *Mount, p Path) {
 	share(m)
 	// made is the copy that each group got first; further ones are its peers.
 	made := map[*peerGroup]*Mount{p.Mount.group: m}
-	receivers(p.Mount, func(t *Mount, from *peerGroup, slave bool) {
-		if t == p.Mount || !below(p.Dentry, t.root) || s.mountOn(t, p.Dentry) != nil {
-			return
-		}
-		src := made[from]
-		if src == nil {
-			return
+	for _, r := range to {
+		t, slave := r.mount, r.slave
+		src := made[r.from]
+		if src == nil || s.mountOn(t, p.Dentry) != nil {
+			continue
 		}
 		var c *Mount
 		if slave {
@@ -208,7 +225,7 @@ func (s *System) propagateLocked(m *Mount, p Path) {
 			made[t.group] = c
 		}
 		s.attachLocked(c, t, p.Dentry)
-	})
+	}
 }
 
 // propagateUmountLocked unmounts the copies of m that receivers of its parent
