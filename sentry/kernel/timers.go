@@ -213,6 +213,14 @@ func (tg *ThreadGroup) SetItimer(which int32, v Itimerval) (Itimerval, error) {
 	return old, nil
 }
 
+// minRearm bounds how often an interval timer costs the sentry anything, and
+// ignoredRearm how often one does whose signal is ignored (linux:
+// kernel/time/posix-timers.c, which waits a tick).
+const (
+	minRearm     = 20e3
+	ignoredRearm = 4e6
+)
+
 func (tg *ThreadGroup) armRealLocked(d int64) {
 	it := &tg.timers.real
 	gen := it.gen
@@ -229,7 +237,7 @@ func (tg *ThreadGroup) armRealLocked(d int64) {
 		}
 		now := monotonic()
 		it.due += it.interval * (1 + max(0, (now-it.due)/it.interval))
-		tg.armRealLocked(it.due - now)
+		tg.armRealLocked(max(it.due-now, minRearm))
 	})
 }
 
@@ -540,13 +548,7 @@ func (p *PosixTimer) armLocked(now int64) {
 // signal is taken, which counts what was missed (timer_getoverrun(2)).
 func (p *PosixTimer) expireLocked() {
 	if p.notify == 1 {
-		if p.interval == 0 {
-			return // stays due: it reads as zero
-		}
-		now := p.dueBase()
-		p.due += p.interval * (1 + max(0, (now-p.due)/p.interval))
-		p.armLocked(now)
-		return
+		return // whoever asks computes what it reads
 	}
 	p.queued = true
 	p.entry = signal.Entry{Info: signal.Info{Signo: p.sig, Code: signal.SITimer}, Static: p.taken}
@@ -591,6 +593,8 @@ func (p *PosixTimer) taken(info *signal.Info) {
 	p.overrun = int32(min(n, 1<<31-1))
 	if info != nil {
 		info.SetTimer(p.ID, p.overrun)
+	} else if p.interval < ignoredRearm {
+		p.due = now + ignoredRearm
 	}
 	p.armLocked(now)
 }
