@@ -24,6 +24,7 @@ import (
 	"redoubt.dev/redoubt/sentry/pages"
 	"redoubt.dev/redoubt/sentry/platform"
 	"redoubt.dev/redoubt/sentry/platform/systrap"
+	"redoubt.dev/redoubt/sentry/socket/inet"
 	"redoubt.dev/redoubt/vfs"
 )
 
@@ -151,6 +152,7 @@ func (s *server) createRoot(a *CreateArgs, fds []int) error {
 	if err != nil {
 		return fmt.Errorf("making the kernel: %w", err)
 	}
+	inet.StartUp(s.k.RootNet())
 	var base uint64
 	if h, ok := s.plat.(platform.VDSOKeeper); ok {
 		base = h.HostVDSO()

@@ -41,7 +41,30 @@ const LoopbackNIC = 1
 
 // StackOf returns the stack of a namespace, making it with a loopback device.
 func StackOf(ns socket.Namespace) *Stack {
-	return ns.Slot("inet", func() any { return newStack() }).(*Stack)
+	up := ns.Slot(loopbackUp, func() any { return false }).(bool)
+	return ns.Slot("inet", func() any {
+		st := newStack()
+		if !up {
+			st.SetUp(LoopbackNIC, false)
+		}
+		return st
+	}).(*Stack)
+}
+
+// loopbackUp is the slot that says whether a stack begins with its loopback
+// device up.
+const loopbackUp = "inet.loopback-up"
+
+// StartUp makes the stack of ns begin with its loopback device up, as that of
+// a container does and one of unshare(2) does not. It comes before StackOf.
+func StartUp(ns socket.Namespace) { ns.Slot(loopbackUp, func() any { return true }) }
+
+// SetUp takes a device up or down.
+func (st *Stack) SetUp(id tcpip.NICID, up bool) error {
+	if up {
+		return toErrno(st.S.EnableNIC(id))
+	}
+	return toErrno(st.S.DisableNIC(id))
 }
 
 func newStack() *Stack {

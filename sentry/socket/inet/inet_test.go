@@ -53,6 +53,7 @@ func retry(t *testing.T, s socket.Ops, ev wait.Events, fn func() error) error {
 
 func TestStreamOverLoopback(t *testing.T) {
 	ctx, ns := kctx.Background(creds.NewRoot(creds.NewRootNS())), slots{}
+	StartUp(ns)
 	l, err := Family{}.Socket(ctx, ns, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -120,6 +121,7 @@ func TestStreamOverLoopback(t *testing.T) {
 
 func TestDatagramTruncation(t *testing.T) {
 	ctx, ns := kctx.Background(creds.NewRoot(creds.NewRootNS())), slots{}
+	StartUp(ns)
 	a, _ := Family{}.Socket(ctx, ns, unix.SOCK_DGRAM, 0)
 	b, _ := Family{}.Socket(ctx, ns, unix.SOCK_DGRAM, 0)
 	if err := a.Bind(ctx, sockaddr(0)); err != nil {

@@ -89,7 +89,6 @@ func (st *Stack) Ioctl(ctx kctx.Ctx, io usermem.IO, cmd uint32, arg uint64) (uin
 	case unix.SIOCGIFNAME, unix.SIOCGIFINDEX, unix.SIOCGIFFLAGS, unix.SIOCGIFADDR, unix.SIOCGIFNETMASK, unix.SIOCGIFBRDADDR,
 		unix.SIOCGIFMTU, unix.SIOCGIFHWADDR, unix.SIOCGIFTXQLEN, unix.SIOCGIFMETRIC, unix.SIOCGIFMAP, unix.SIOCGIFDSTADDR:
 	case unix.SIOCSIFFLAGS:
-		// Devices are always up: that is the one change to accept.
 		if !ctx.Creds().Capable(creds.CapNetAdmin) {
 			return 0, errno.EPERM
 		}
@@ -115,10 +114,7 @@ func (st *Stack) Ioctl(ctx kctx.Ctx, io usermem.IO, cmd uint32, arg uint64) (uin
 	}
 	v := req[16:]
 	if cmd == unix.SIOCSIFFLAGS {
-		if binary.LittleEndian.Uint16(v)&unix.IFF_UP == 0 {
-			return 0, errno.EPERM
-		}
-		return 0, nil
+		return 0, st.SetUp(tcpip.NICID(dev.Index), binary.LittleEndian.Uint16(v)&unix.IFF_UP != 0)
 	}
 	clear(v)
 	put4 := func(b []byte) {

@@ -170,39 +170,52 @@ func route(ctx kctx.Ctx, st *inet.Stack, r *request, port uint32) ([][]byte, err
 	if !ctx.Creds().Capable(creds.CapNetAdmin) {
 		return nil, errno.EPERM
 	}
-	if r.typ >= unix.RTM_NEWLINK && setsUpLoopback(r) {
+	switch {
+	case r.typ == unix.RTM_NEWLINK || r.typ == unix.RTM_SETLINK:
+		return nil, setLink(st, r)
+	case r.typ == unix.RTM_NEWADDR && loopbackAddress(r):
 		return nil, nil
 	}
 	return nil, errno.EOPNOTSUPP
 }
 
-// setsUpLoopback says whether r asks for what is so already: the loopback
-// device up, with its addresses. Tools that unshare a network namespace
-// (bubblewrap, ip link set lo up) insist on doing it.
-func setsUpLoopback(r *request) bool {
-	body := r.raw[headerLen:]
-	switch r.typ {
-	case unix.RTM_NEWLINK, unix.RTM_SETLINK:
-		// struct ifinfomsg: the index is at 4, flags at 8.
-		return len(body) >= 16 && le.Uint32(body[4:]) == inet.LoopbackNIC && le.Uint32(body[8:])&unix.IFF_UP != 0
-	case unix.RTM_NEWADDR:
-		// struct ifaddrmsg: the index is at 4; attributes follow.
-		if len(body) < 8 || le.Uint32(body[4:]) != inet.LoopbackNIC {
+// setLink takes a device up or down (ip link set lo up).
+func setLink(st *inet.Stack, r *request) error {
+	if len(r.body) < 16 {
+		return errno.EINVAL
+	}
+	// struct ifinfomsg: index, flags, and which flags to change.
+	index, flags, change := le.Uint32(r.body[4:]), le.Uint32(r.body[8:]), le.Uint32(r.body[12:])
+	if index == 0 {
+		if a := r.attr(16, unix.IFLA_IFNAME); len(a) > 1 {
+			index = uint32(st.DeviceIndex(string(a[:len(a)-1])))
+		}
+	}
+	if st.DeviceName(tcpip.NICID(index)) == "" {
+		return errno.ENODEV
+	}
+	if change == 0 {
+		change = flags // as older tools leave it
+	}
+	if change&unix.IFF_UP == 0 {
+		return errno.EOPNOTSUPP
+	}
+	return st.SetUp(tcpip.NICID(index), flags&unix.IFF_UP != 0)
+}
+
+// loopbackAddress says whether r asks for what is so already: the loopback
+// device's own addresses. Tools that unshare a network namespace (bubblewrap)
+// insist on adding them.
+func loopbackAddress(r *request) bool {
+	if len(r.body) < 8 || le.Uint32(r.body[4:]) != inet.LoopbackNIC {
+		return false
+	}
+	for _, typ := range []uint16{unix.IFA_LOCAL, unix.IFA_ADDRESS} {
+		if a := r.attr(8, typ); a != nil && !(len(a) == 4 && a[0] == 127) && !bytes.Equal(a, net.IPv6loopback) {
 			return false
 		}
-		for a := body[8:]; len(a) >= 4; {
-			n := int(le.Uint16(a))
-			if n < 4 || n > len(a) {
-				return false
-			}
-			if t := le.Uint16(a[2:]); (t == unix.IFA_LOCAL || t == unix.IFA_ADDRESS) && n >= 8 && a[4] != 127 && !bytes.Equal(a[4:n], net.IPv6loopback) {
-				return false
-			}
-			a = a[min((n+3)&^3, len(a)):]
-		}
-		return true
 	}
-	return false
+	return true
 }
 
 func links(st *inet.Stack, r *request, port uint32, dump bool) ([][]byte, error) {
