@@ -440,3 +440,6 @@ func (f *File) epollGone() {
 func (ep *Epoll) Ioctl(kctx.Ctx, *File, usermem.IO, uint32, uint64) (uint64, error) {
 	return 0, errno.EINVAL
 }
+
+// Transfers implements OneWay.
+func (ep *Epoll) Transfers(bool) bool { return false }

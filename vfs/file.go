@@ -30,6 +30,7 @@ const (
 	fDetached    // owns a detached mount tree
 	fOwnPosition // the FileOps keep the position
 	fCreated     // the open made it
+	fNoSeek      // an event object that refuses lseek(2)
 )
 
 // File is an open file description (open(2)).
@@ -105,6 +106,9 @@ func newFile(s *System, cr *creds.Credentials, p Path, ops FileOps, flags uint32
 	}
 	if p, ok := ops.(OwnPosition); ok && p.OwnPosition() {
 		f.mode = f.mode&^fRegular | fStream | fOwnPosition
+	}
+	if n, ok := ops.(interface{ NoSeek() bool }); ok && n.NoSeek() {
+		f.mode |= fNoSeek
 	}
 	f.flags.Store(flags & statusFlags)
 	f.refs.Store(1)
@@ -269,6 +273,9 @@ func (f *File) CheckTransfer(ctx kctx.Ctx, write, at bool) error {
 	if write {
 		want = fWrite
 	}
+	if at && f.mode&fNoSeek != 0 && f.mode&want != 0 {
+		return errno.EINVAL
+	}
 	if at {
 		if err := f.positional(ctx, want); err != nil {
 			return err
@@ -278,12 +285,16 @@ func (f *File) CheckTransfer(ctx kctx.Ctx, write, at bool) error {
 		return errno.EBADF
 	}
 	if f.mode&fStream != 0 {
-		if _, ok := f.ops.(*Epoll); ok {
+		if d, ok := f.ops.(OneWay); ok && !d.Transfers(write) {
 			return errno.EINVAL
 		}
 	}
 	return nil
 }
+
+// OneWay is a FileOps of an event object that has no read or no write at all,
+// which is EINVAL before the buffer is looked at.
+type OneWay interface{ Transfers(write bool) bool }
 
 // Read is read(2): at the position, blocking unless O_NONBLOCK.
 func (f *File) Read(ctx kctx.Ctx, dst *usermem.Buf) (int64, error) {
@@ -523,7 +534,7 @@ func (f *File) Seek(ctx kctx.Ctx, off int64, whence int) (int64, error) {
 		return 0, errno.EBADF
 	}
 	if f.mode&fStream != 0 {
-		if i, ok := f.inode.(*anonInode); ok && i.mode&typeMask == 0 {
+		if i, ok := f.inode.(*anonInode); ok && i.mode&typeMask == 0 && f.mode&fNoSeek == 0 {
 			return 0, nil // noop_llseek of event objects
 		}
 		return f.ops.Seek(ctx, f, off, whence)

@@ -203,3 +203,6 @@ func (in *Inotify) Watches() []InotifyWatch {
 	}
 	return l
 }
+
+// Transfers implements OneWay.
+func (in *Inotify) Transfers(write bool) bool { return !write }

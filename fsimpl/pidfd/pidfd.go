@@ -232,3 +232,9 @@ func (p *File) info(caller *kernel.Task, io usermem.IO, arg uint64) error {
 	in.Rgid, in.Egid, in.Sgid, in.Fsgd = u.GID(c.RGID), u.GID(c.EGID), u.GID(c.SGID), u.GID(c.FSGID)
 	return usermem.Put(io, arg, &in)
 }
+
+// Transfers implements vfs.OneWay: there is nothing to read or write.
+func (p *File) Transfers(bool) bool { return false }
+
+// NoSeek says that lseek(2) is refused.
+func (p *File) NoSeek() bool { return true }

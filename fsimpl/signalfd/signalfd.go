@@ -151,3 +151,6 @@ func (s *File) Release(ctx kctx.Ctx, f *vfs.File) {
 
 // FDInfo is what /proc/pid/fdinfo shows besides the generic lines.
 func (s *File) FDInfo() string { return fmt.Sprintf("sigmask:\t%016x\n", s.mask.Load()) }
+
+// Transfers implements vfs.OneWay.
+func (f *File) Transfers(write bool) bool { return !write }

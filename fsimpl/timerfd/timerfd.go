@@ -281,3 +281,6 @@ func (t *File) FDInfo() string {
 	return fmt.Sprintf("clockid: %d\nticks: %d\nsettime flags: 0%o\nit_value: (%d, %d)\nit_interval: (%d, %d)\n",
 		t.clock, t.ticks, t.flags, it.Value.Sec, it.Value.Nsec, it.Interval.Sec, it.Interval.Nsec)
 }
+
+// Transfers implements vfs.OneWay.
+func (f *File) Transfers(write bool) bool { return !write }

@@ -126,6 +126,12 @@ func NewPair(ctx kctx.Ctx, ns Namespace, family, typ, protocol int) (a, b Ops, e
 	}
 	p, ok := f.(Pairer)
 	if !ok {
+		// What is wrong with the socket itself comes first.
+		s, err := f.Socket(ctx, ns, typ, protocol)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.Release(ctx, nil)
 		return nil, nil, errno.EOPNOTSUPP
 	}
 	return p.Pair(ctx, ns, typ, protocol)

@@ -97,6 +97,10 @@ func sysTimerfdSettime(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err := usermem.Get(t.Mem(), a.Ptr(2), &it); err != nil {
 		return 0, err
 	}
+	const known = 3 // TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET
+	if a.Uint(1)&^known != 0 || !validTimespec(&it.Interval) || !validTimespec(&it.Value) {
+		return 0, errno.EINVAL
+	}
 	return 0, withOps(t, a.Int(0), errno.EINVAL, func(_ *vfs.File, o *timerfd.File) error {
 		old, err := o.Set(a.Uint(1), it)
 		if err == nil && a.Ptr(3) != 0 {
@@ -261,13 +265,7 @@ func sysPidfdSendSignal(t *kernel.Task, a arch.Args) (uint64, error) {
 	if p.In(t.PIDNamespace()) == 0 && p.Root() != 0 && !p.Namespace().InOrBelow(t.PIDNamespace()) {
 		return 0, errno.EINVAL
 	}
-	if sig != 0 && !signal.Valid(sig) {
-		return 0, errno.EINVAL
-	}
 	x := p.Task()
-	if x == nil {
-		return 0, errno.ESRCH
-	}
 	var info *signal.Info
 	if a.Ptr(2) != 0 {
 		info = new(signal.Info)
@@ -277,9 +275,15 @@ func sysPidfdSendSignal(t *kernel.Task, a arch.Args) (uint64, error) {
 		if info.Signo != sig {
 			return 0, errno.EINVAL
 		}
-		if (info.Code >= 0 || info.Code == signal.SITkill) && x.ThreadGroup() != t.ThreadGroup() {
+		if x != nil && (info.Code >= 0 || info.Code == signal.SITkill) && x.ThreadGroup() != t.ThreadGroup() {
 			return 0, errno.EPERM
 		}
+	}
+	if x == nil {
+		return 0, errno.ESRCH
+	}
+	if sig != 0 && !signal.Valid(sig) {
+		return 0, errno.EINVAL
 	}
 	switch {
 	case fl == pidfdSignalGroup:

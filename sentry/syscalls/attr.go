@@ -269,6 +269,7 @@ func sysFallocate(t *kernel.Task, a arch.Args) (uint64, error) {
 	if off < 0 || n <= 0 {
 		return 0, errno.EINVAL
 	}
+	const fallocWriteZeroes = 0x80
 	keep := mode&unix.FALLOC_FL_KEEP_SIZE != 0
 	switch mode &^ unix.FALLOC_FL_KEEP_SIZE {
 	case 0, unix.FALLOC_FL_UNSHARE_RANGE, unix.FALLOC_FL_ZERO_RANGE:
@@ -276,7 +277,7 @@ func sysFallocate(t *kernel.Task, a arch.Args) (uint64, error) {
 		if !keep {
 			return 0, errno.EOPNOTSUPP
 		}
-	case unix.FALLOC_FL_COLLAPSE_RANGE, unix.FALLOC_FL_INSERT_RANGE:
+	case unix.FALLOC_FL_COLLAPSE_RANGE, unix.FALLOC_FL_INSERT_RANGE, fallocWriteZeroes:
 		if keep {
 			return 0, errno.EOPNOTSUPP
 		}

@@ -59,6 +59,9 @@ func sysFsopen(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, errno.EINVAL
 	}
 	name, err := t.CopyInString(a.Ptr(0), 4096)
+	if err == errno.ENAMETOOLONG {
+		err = errno.EINVAL
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -224,6 +227,11 @@ func sysFsmount(t *kernel.Task, a arch.Args) (uint64, error) {
 	}
 	attrs := uint64(a.Uint(2))
 	if a.Uint(1)&^1 != 0 || attrs&^(attrKnown&^attrIdmap) != 0 {
+		return 0, errno.EINVAL
+	}
+	switch attrs & attrAtimeMask {
+	case 0, attrNoatime, attrStrict:
+	default:
 		return 0, errno.EINVAL
 	}
 	c, f, err := contextOf(t, a.Int(0))

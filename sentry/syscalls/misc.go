@@ -369,6 +369,9 @@ func sysSysfs(t *kernel.Task, a arch.Args) (uint64, error) {
 	switch a.Int(0) {
 	case 1:
 		name, err := t.CopyInPath(a.Ptr(1))
+		if err == nil && name == "" {
+			err = errno.ENOENT
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -378,7 +381,7 @@ func sysSysfs(t *kernel.Task, a arch.Args) (uint64, error) {
 			}
 		}
 	case 2:
-		if i := a.Uint64(1); i < uint64(len(l)) {
+		if i := a.Uint(1); i < uint32(len(l)) {
 			return 0, t.CopyOut(a.Ptr(2), append([]byte(l[i].Name()), 0))
 		}
 	case 3:

@@ -145,6 +145,9 @@ func sysPrctl(t *kernel.Task, a arch.Args) (uint64, error) {
 	case unix.PR_GET_TIMERSLACK:
 		return t.TimerSlack(), nil
 	case unix.PR_MCE_KILL_GET:
+		if a[1]|a[2]|a[3]|a[4] != 0 {
+			return 0, errno.EINVAL
+		}
 		return unix.PR_MCE_KILL_DEFAULT, nil
 	case unix.PR_MCE_KILL:
 		return 0, errno.EINVAL
@@ -186,6 +189,9 @@ func sysPrctl(t *kernel.Task, a arch.Args) (uint64, error) {
 		t.ThreadGroup().SetTHPDisable(arg != 0)
 		return 0, nil
 	case unix.PR_GET_THP_DISABLE:
+		if a[1]|a[2]|a[3]|a[4] != 0 {
+			return 0, errno.EINVAL
+		}
 		return boolean(t.ThreadGroup().THPDisable()), nil
 	case unix.PR_CAP_AMBIENT:
 		return prctlAmbient(t, a)
@@ -195,11 +201,20 @@ func sysPrctl(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		return 0, nil
 	case unix.PR_GET_SPECULATION_CTRL:
+		if a[2]|a[3]|a[4] != 0 {
+			return 0, errno.EINVAL
+		}
 		if arg > 2 {
 			return 0, errno.ENODEV
 		}
 		return 0, nil // not affected
 	case unix.PR_SET_SPECULATION_CTRL:
+		switch {
+		case a[3]|a[4] != 0:
+			return 0, errno.EINVAL
+		case arg > 2:
+			return 0, errno.ENODEV
+		}
 		return 0, errno.ENXIO
 	case 0x53564d41: // PR_SET_VMA: names of anonymous mappings
 		return 0, errno.EINVAL
@@ -209,6 +224,9 @@ func sysPrctl(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		return 0, errno.EINVAL
 	case 66: // PR_GET_MDWE
+		if a[1]|a[2]|a[3]|a[4] != 0 {
+			return 0, errno.EINVAL
+		}
 		return 0, nil
 	}
 	return 0, errno.EINVAL

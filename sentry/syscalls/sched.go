@@ -402,7 +402,21 @@ func sysIoprioGet(t *kernel.Task, a arch.Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return uint64(l[0].Sched().IOPrio), nil
+	if a.Int(0) == 1 { // IOPRIO_WHO_PROCESS: what was set
+		return uint64(l[0].Sched().IOPrio), nil
+	}
+	best := int32(0)
+	for _, x := range l {
+		s := x.Sched()
+		p := s.IOPrio
+		if p>>13 == 0 {
+			p = 2<<13 | (s.Nice+20)/5 // best effort, by niceness
+		}
+		if best == 0 || p < best {
+			best = p
+		}
+	}
+	return uint64(best), nil
 }
 
 // getcpu(2).
@@ -436,7 +450,7 @@ const (
 
 // sched_setattr(2).
 func sysSchedSetattr(t *kernel.Task, a arch.Args) (uint64, error) {
-	if a.Ptr(1) == 0 || a.Uint(2) != 0 {
+	if a.Ptr(1) == 0 || a.Uint(2) != 0 || a.Int(0) < 0 {
 		return 0, errno.EINVAL
 	}
 	var size uint32

@@ -332,7 +332,18 @@ func sockName(t *kernel.Task, a arch.Args, get func(socket.Ops) ([]byte, error))
 		return 0, err
 	}
 	if a.Ptr(1) == 0 {
-		return 0, errno.EFAULT
+		var room int32
+		if err := usermem.Get(t.Mem(), a.Ptr(2), &room); err != nil {
+			return 0, err
+		}
+		switch {
+		case room < 0:
+			return 0, errno.EINVAL
+		case room > 0 && len(addr) > 0:
+			return 0, errno.EFAULT
+		}
+		n := int32(len(addr))
+		return 0, usermem.Put(t.Mem(), a.Ptr(2), &n)
 	}
 	return 0, copyOutAddr(t, a.Ptr(1), a.Ptr(2), addr)
 }
@@ -376,6 +387,9 @@ func sysGetsockopt(t *kernel.Task, a arch.Args) (uint64, error) {
 		return 0, err
 	}
 	defer f.DecRef(t)
+	if family, _, _ := s.Kind(); family == unix.AF_UNIX && a.Int(1) != unix.SOL_SOCKET {
+		return 0, errno.EOPNOTSUPP
+	}
 	var n int32
 	if err := usermem.Get(t.Mem(), a.Ptr(4), &n); err != nil {
 		return 0, err

@@ -206,6 +206,9 @@ func (s *Socket) Connect(ctx kctx.Ctx, addr []byte) error {
 			a.Addr = tcpip.AddrFrom4([4]byte{127, 0, 0, 1})
 		}
 	}
+	if s.st.unreachable(a.Addr) {
+		return errno.ENETUNREACH
+	}
 	terr := s.ep().Connect(a)
 	if _, ok := terr.(*tcpip.ErrConnectStarted); ok {
 		s.connecting.Store(true)
@@ -412,6 +415,9 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 	if len(m.Files) > 0 {
 		return 0, errno.EINVAL
 	}
+	if s.typ == unix.SOCK_DGRAM && src.Len() > 0xffff {
+		return 0, errno.EMSGSIZE
+	}
 	if m.Flags&unix.MSG_OOB != 0 && !s.stream() {
 		return 0, errno.EOPNOTSUPP
 	}
@@ -430,6 +436,9 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 		}
 		if s.typ == unix.SOCK_DGRAM && s.protocol == unix.IPPROTO_UDP && a.Port == 0 {
 			return 0, errno.EINVAL
+		}
+		if s.st.unreachable(a.Addr) {
+			return 0, errno.ENETUNREACH
 		}
 		o.To = &a
 	} else if m.Addr == nil && !s.stream() {

@@ -222,6 +222,9 @@ func (s *Socket) Accept(ctx kctx.Ctx) (socket.Ops, []byte, error) {
 // Connect implements socket.Ops. EAGAIN means that the listener's queue is
 // full; Out readiness says when to try again.
 func (s *Socket) Connect(ctx kctx.Ctx, addr []byte) error {
+	if len(addr) <= 2 && !(len(addr) == 2 && s.dgram()) {
+		return errno.EINVAL
+	}
 	if len(addr) >= 2 && binary.LittleEndian.Uint16(addr) == unix.AF_UNSPEC && s.dgram() {
 		s.mu.Lock()
 		s.peer = nil
@@ -417,10 +420,13 @@ func (s *Socket) sendDgram(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (i
 			return 0, err
 		}
 	}
+	n := src.Len()
+	if !explicit && o == nil && n > int64(s.sndbuf.Load())-32 {
+		return 0, errno.EMSGSIZE
+	}
 	if o == nil {
 		return 0, errno.ENOTCONN
 	}
-	n := src.Len()
 	if n > int64(s.sndbuf.Load())-32 {
 		return 0, errno.EMSGSIZE
 	}
