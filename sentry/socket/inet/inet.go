@@ -32,8 +32,10 @@ import (
 type Stack struct {
 	S *stack.Stack
 
-	mu    sync.Mutex
-	names map[tcpip.NICID]string
+	mu           sync.Mutex
+	names        map[tcpip.NICID]string
+	routes       []tcpip.Route // beside those of loopback
+	loopbackDown bool
 }
 
 // LoopbackNIC is the loopback device's index, 1 as on Linux.
@@ -61,10 +63,24 @@ func StartUp(ns socket.Namespace) { ns.Slot(loopbackUp, func() any { return true
 
 // SetUp takes a device up or down.
 func (st *Stack) SetUp(id tcpip.NICID, up bool) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if id == LoopbackNIC {
+		st.loopbackDown = !up
+		st.setRoutesLocked()
+	}
 	if up {
 		return toErrno(st.S.EnableNIC(id))
 	}
 	return toErrno(st.S.DisableNIC(id))
+}
+
+// unreachable says that a can only be reached over a loopback device that is
+// down: the library would still find its address there.
+func (st *Stack) unreachable(a tcpip.Address) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.loopbackDown && (a.Len() == 4 && a.As4()[0] == 127 || a.Len() == 16 && a.As16() == [16]byte{15: 1})
 }
 
 func newStack() *Stack {
@@ -104,12 +120,22 @@ func newStack() *Stack {
 
 // SetRoutes replaces the routes beside those of loopback.
 func (st *Stack) SetRoutes(routes []tcpip.Route) {
-	lo4, _ := tcpip.NewSubnet(tcpip.AddrFrom4([4]byte{127}), tcpip.MaskFromBytes([]byte{255, 0, 0, 0}))
-	lo6 := tcpip.AddressWithPrefix{Address: tcpip.AddrFrom16([16]byte{15: 1}), PrefixLen: 128}.Subnet()
-	st.S.SetRouteTable(append([]tcpip.Route{
-		{Destination: lo4, NIC: LoopbackNIC},
-		{Destination: lo6, NIC: LoopbackNIC},
-	}, routes...))
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.routes = routes
+	st.setRoutesLocked()
+}
+
+// setRoutesLocked gives the stack its routes; a loopback device that is down
+// has none.
+func (st *Stack) setRoutesLocked() {
+	all := st.routes
+	if !st.loopbackDown {
+		lo4 := tcpip.AddressWithPrefix{Address: tcpip.AddrFrom4([4]byte{127}), PrefixLen: 8}.Subnet()
+		lo6 := tcpip.AddressWithPrefix{Address: tcpip.AddrFrom16([16]byte{15: 1}), PrefixLen: 128}.Subnet()
+		all = append([]tcpip.Route{{Destination: lo4, NIC: LoopbackNIC}, {Destination: lo6, NIC: LoopbackNIC}}, all...)
+	}
+	st.S.SetRouteTable(all)
 }
 
 // AddDevice adds a network device.
