@@ -54,6 +54,9 @@ type Device struct {
 
 // Devices lists the devices by index.
 func (st *Stack) Devices() []Device {
+	st.mu.Lock()
+	down := st.loopbackDown
+	st.mu.Unlock()
 	var l []Device
 	infos := st.S.NICInfo()
 	for id := tcpip.NICID(1); len(l) < len(infos) && id < 1<<16; id++ {
@@ -70,6 +73,9 @@ func (st *Stack) Devices() []Device {
 		}
 		if d.Loopback {
 			d.Flags |= unix.IFF_LOOPBACK
+			if down { // the library says "up" all the same
+				d.Flags = unix.IFF_LOOPBACK
+			}
 		} else {
 			d.Flags |= unix.IFF_BROADCAST | unix.IFF_MULTICAST
 		}
