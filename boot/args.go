@@ -80,6 +80,12 @@ type ExecArgs struct {
 	Stdio   Stdio          `json:"stdio"`
 }
 
+// UpdateArgs change limits of a container that the sentry keeps itself.
+type UpdateArgs struct {
+	ID        string               `json:"id"`
+	Resources specs.LinuxResources `json:"resources"`
+}
+
 // ProcessRef names a container and, if PID is not 0, one process in it by its
 // id inside.
 type ProcessRef struct {

@@ -78,6 +78,9 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (_ *container, err error
 	if a.ExitFile >= 0 && a.ExitFile < len(fds) {
 		c.exitFile = fds[a.ExitFile]
 	}
+	if l := a.Spec.Linux; l != nil {
+		c.update(l.Resources)
+	}
 	if l := a.Spec.Linux; l != nil && l.Seccomp != nil && a.Flags.OCISeccomp {
 		f, err := CompileProfile(l.Seccomp, syscallNumber)
 		if err != nil {
@@ -87,7 +90,7 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (_ *container, err error
 			return nil, fmt.Errorf("checking the seccomp profile: %w", err)
 		}
 	}
-	c.b = &mounter{sys: s.sys, ctx: s.ctx, fds: fds, shared: a.Flags.FileAccess == "shared",
+	c.b = &mounter{id: c.id, sys: s.sys, ctx: s.ctx, fds: fds, shared: a.Flags.FileAccess == "shared",
 		pidns: c.pidns, onDeath: func() { c.goferDied() }}
 	defer func() {
 		if err != nil && c.child {
@@ -185,6 +188,7 @@ func (c *container) release() {
 		c.exitFile = -1
 	}
 	c.b.release()
+	c.s.cgroups.Drop(c.id)
 }
 
 func (c *container) goferDied() {

@@ -18,6 +18,7 @@ import (
 
 // mounter makes the mounts of one container.
 type mounter struct {
+	id      string
 	sys     *vfs.System
 	ctx     kctx.Ctx // root in the sandbox
 	fds     []int
@@ -130,6 +131,9 @@ func (b *mounter) mount(m *Mount) error {
 	opts := vfs.MountOpts{Data: strings.Join(set.Data, ",")}
 	if m.Type == "proc" {
 		opts.Internal = b.pidns
+	}
+	if m.Type == "cgroup" || m.Type == "cgroup2" {
+		opts.Internal = b.id
 	}
 	var fs vfs.Super
 	switch m.Type {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"redoubt.dev/redoubt/sentry/klog"
@@ -63,11 +62,15 @@ func init() {
 		},
 		"update": func(s *server, args json.RawMessage, fds []int) (any, error) {
 			closeAll(fds)
-			var r specs.LinuxResources
-			if err := json.Unmarshal(args, &r); err != nil {
+			var a UpdateArgs
+			if err := json.Unmarshal(args, &a); err != nil {
 				return nil, fmt.Errorf("parsing the resources: %w", err)
 			}
-			return nil, s.update(&r)
+			c, err := s.container(a.ID)
+			if err == nil {
+				c.update(&a.Resources)
+			}
+			return nil, err
 		},
 		"network": (*server).network,
 		"strace": func(s *server, args json.RawMessage, fds []int) (any, error) {

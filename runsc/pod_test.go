@@ -108,6 +108,24 @@ func TestPodAnnotations(t *testing.T) {
 	eventually(t, root, "debug", statusStopped)
 	eventually(t, root, "job", statusRunning) // number 1 is spared
 
+	// Limits are each container's own.
+	run("small", []string{"sleep", "5555"}, in("container", "pause"), func(s *specs.Spec) {
+		n := int64(8)
+		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &n}}
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup"})
+	})
+	const many = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3 & done 2>&1; wait"
+	if out := sh("small", many); !strings.Contains(strings.ToLower(out), "fork") {
+		t.Errorf("ten processes where eight are allowed: %q", out)
+	}
+	want(t, "limit shown in small", sh("small", "cat /sys/fs/cgroup/pids.max"), 8)
+	want(t, "ten processes in job", sh("job", many), "")
+	if code, _, errOut := sandboxed(t, root, "update", "--pids-limit", "100", "small"); code != 0 {
+		t.Error(errOut)
+	}
+	want(t, "ten processes in small, after an update", sh("small", many), "")
+	sandboxed(t, root, "delete", "--force", "small")
+
 	// Pausing one leaves the others.
 	if code, _, errOut := sandboxed(t, root, "pause", "job"); code != 0 {
 		t.Error(errOut)

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"redoubt.dev/redoubt/boot"
 )
 
 func cmdUpdate(cfg *config, args []string) error {
@@ -59,7 +61,7 @@ func cmdUpdate(cfg *config, args []string) error {
 	if c.status() == statusStopped {
 		return errGone
 	}
-	if err := c.call("update", &r, nil); err != nil {
+	if err := c.call("update", boot.UpdateArgs{ID: c.ID, Resources: r}, nil); err != nil {
 		return err
 	}
 	if len(c.Cgroups) == 0 {

@@ -32,13 +32,44 @@ type Limits struct {
 	Pids                int64
 }
 
-// Type is the file system type "cgroup2". Every mount shows the same tree.
+// Type is the file system type "cgroup2". Each container of the sandbox has a
+// tree of its own, which every mount of its processes shows.
 type Type struct {
-	K      *kernel.Kernel
-	Limits Limits
+	K *kernel.Kernel
 
-	once sync.Once
-	tree *tree
+	mu    sync.Mutex
+	trees map[string]*tree // by container
+	hook  sync.Once
+}
+
+// treeOf returns a container's tree; it is made when it is first asked for.
+func (t *Type) treeOf(container string) *tree {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tr := t.trees[container]
+	if tr == nil {
+		if t.trees == nil {
+			t.trees = make(map[string]*tree)
+		}
+		tr = newTree(t, container)
+		t.trees[container] = tr
+	}
+	t.hook.Do(func() { t.K.SetForkHook(&kernel.ForkHook{Charge: t.charge, Uncharge: uncharge}) })
+	return tr
+}
+
+// only says whether tr is the only tree.
+func (t *Type) only(tr *tree) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.trees) == 1 && t.trees[tr.container] == tr
+}
+
+// Drop forgets the tree of a container that is no more.
+func (t *Type) Drop(container string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.trees, container)
 }
 
 // Name implements vfs.FSType.
@@ -56,17 +87,21 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 			return nil, errno.EINVAL
 		}
 	}
-	t.once.Do(func() { t.tree = newTree(t) })
-	return t.tree.FS, nil
+	container, ok := opts.Internal.(string)
+	if task, isTask := ctx.(*kernel.Task); isTask && !ok {
+		container = task.ThreadGroup().ContainerID()
+	}
+	return t.treeOf(container).FS, nil
 }
 
-// SetLimits replaces the root's limits; those of l that are 0 stay as they
-// are. They hold from now on, whether the tree is mounted anywhere or not.
-func (t *Type) SetLimits(l Limits) {
-	t.once.Do(func() { t.tree = newTree(t) })
-	t.tree.mu.Lock()
-	defer t.tree.mu.Unlock()
-	t.tree.setLimitsLocked(l)
+// SetLimits replaces the limits of a container's root; those of l that are 0
+// stay as they are. They hold from now on, whether the tree is mounted anywhere
+// or not.
+func (t *Type) SetLimits(container string, l Limits) {
+	tr := t.treeOf(container)
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.setLimitsLocked(l)
 }
 
 func (tr *tree) setLimitsLocked(l Limits) {
@@ -84,9 +119,10 @@ func (tr *tree) setLimitsLocked(l Limits) {
 // tree is the hierarchy. mu guards every group.
 type tree struct {
 	*kernfs.FS
-	t    *Type
-	k    *kernel.Kernel
-	root *Group
+	t         *Type
+	k         *kernel.Kernel
+	container string
+	root      *Group
 
 	mu sync.Mutex
 }
@@ -110,18 +146,16 @@ type Group struct {
 
 var controllers = []string{"cpuset", "cpu", "io", "memory", "pids"}
 
-func newTree(t *Type) *tree {
-	tr := &tree{FS: kernfs.New(t.K.VFS(), t, 0x63677270), t: t, k: t.K}
+func newTree(t *Type, container string) *tree {
+	tr := &tree{FS: kernfs.New(t.K.VFS(), t, 0x63677270), t: t, k: t.K, container: container}
 	tr.Chmod = true
 	tr.Opts = "nsdelegate"
 	tr.root = tr.newGroup("", nil)
 	tr.RootInode = tr.root.dir
 	tr.root.dir.Ino = 1
-	tr.setLimitsLocked(t.Limits)
 	for _, c := range controllers {
 		tr.root.show(c)
 	}
-	t.K.SetForkHook(&kernel.ForkHook{Charge: tr.charge, Uncharge: tr.uncharge})
 	return tr
 }
 
@@ -152,6 +186,9 @@ func (g *Group) below(top *Group) bool {
 // each calls fn for every process in g, with the groups below it if deep.
 func (g *Group) each(deep bool, fn func(tg *kernel.ThreadGroup)) {
 	for _, tg := range g.tr.k.RootPIDNS().ThreadGroups() {
+		if tg.ContainerID() != g.tr.container {
+			continue
+		}
 		if x := g.tr.groupOf(tg); x == g || deep && x.below(g) {
 			fn(tg)
 		}
@@ -165,6 +202,16 @@ func (g *Group) tasks() int {
 }
 
 // charge refuses a fork beyond pids.max of the group or one above it.
+func (t *Type) charge(task *kernel.Task) error {
+	t.mu.Lock()
+	tr := t.trees[task.ThreadGroup().ContainerID()]
+	t.mu.Unlock()
+	if tr == nil {
+		return nil
+	}
+	return tr.charge(task)
+}
+
 func (tr *tree) charge(t *kernel.Task) error {
 	for g := tr.groupOf(t.ThreadGroup()); g != nil; g = g.parent {
 		tr.mu.Lock()
@@ -189,7 +236,7 @@ func (tr *tree) charge(t *kernel.Task) error {
 	return nil
 }
 
-func (tr *tree) uncharge(t *kernel.Task) {
+func uncharge(t *kernel.Task) {
 	if g, ok := t.ThreadGroup().Cgroup().(*Group); ok {
 		for ; g != nil; g = g.parent {
 			g.events.Changed()
@@ -504,6 +551,9 @@ func (g *Group) attach(ctx kctx.Ctx, s string) error {
 		tg = x.ThreadGroup()
 	}
 	tr := g.tr
+	if tg.ContainerID() != tr.container {
+		return errno.EACCES
+	}
 	tr.mu.Lock()
 	if g.dead {
 		tr.mu.Unlock()
@@ -526,10 +576,10 @@ func (g *Group) attach(ctx kctx.Ctx, s string) error {
 
 // Attach moves a process to the group at path, as the engine asks at start.
 func (t *Type) Attach(tg *kernel.ThreadGroup, path string) error {
-	t.once.Do(func() { t.tree = newTree(t) })
-	g := t.tree.root
-	t.tree.mu.Lock()
-	defer t.tree.mu.Unlock()
+	tr := t.treeOf(tg.ContainerID())
+	g := tr.root
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
 	for _, n := range strings.FieldsFunc(path, func(r rune) bool { return r == '/' }) {
 		if g = g.kids[n]; g == nil {
 			return errno.ENOENT

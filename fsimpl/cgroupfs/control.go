@@ -89,7 +89,7 @@ func (g *Group) cpuMax(s string) (string, error) {
 func anyText(s string) (string, error) { return s, nil }
 
 func (g *Group) memory() uint64 {
-	if g.parent == nil {
+	if g.parent == nil && g.tr.t.only(g.tr) {
 		if m := g.tr.k.Memory(); m != nil {
 			return m.Usage()
 		}
