@@ -35,9 +35,6 @@ import (
 func (s *server) install(a *CreateArgs) error {
 	mem := s.k.Memory()
 	s.cgroups = &cgroupfs.Type{K: s.k}
-	if r := a.Spec.Linux; r != nil && r.Resources != nil {
-		s.cgroups.SetLimits(cgroupLimits(r.Resources))
-	}
 	tmp := tmpfs.NewType(s.sys, mem)
 	tmp.DefaultSize = s.host.memTotal / 2 // as tmpfs(5)
 	for _, t := range []vfs.FSType{
@@ -147,9 +144,10 @@ func (s *server) strace(calls string) error {
 }
 
 // update changes limits the sentry keeps itself.
-func (s *server) update(r *specs.LinuxResources) error {
-	s.cgroups.SetLimits(cgroupLimits(r))
-	return nil
+func (c *container) update(r *specs.LinuxResources) {
+	if r != nil {
+		c.s.cgroups.SetLimits(c.id, cgroupLimits(r))
+	}
 }
 
 // bindConsole makes /dev/console the first process's terminal.
