@@ -214,7 +214,11 @@ func (s *System) openCreate(ctx kctx.Ctx, op *Op, flags, mode uint32) (*File, er
 					return nil, err
 				}
 			}
+			dots := last == "" || last == "." || last == ".."
 			w.drop()
+			if dots && flags&unix.O_EXCL != 0 {
+				return nil, errno.EEXIST
+			}
 			return nil, errno.EISDIR
 		}
 		f, link, err := s.createOrOpen(ctx, &w, last, flags, mode)

@@ -112,8 +112,11 @@ func (c *conn) send(ctx kctx.Ctx, s *Socket, src *usermem.Buf, m *socket.SendMsg
 	n := src.Len()
 	c.mu.Lock()
 	if c.shut[s.at]&shutSend != 0 || c.shut[peer]&shutRecv != 0 {
-		reset := c.reset[s.at]
-		c.reset[s.at] = false
+		// A stream keeps the error for reading (linux: net/unix/af_unix.c).
+		reset := c.reset[s.at] && s.typ == unix.SOCK_SEQPACKET
+		if reset {
+			c.reset[s.at] = false
+		}
 		c.mu.Unlock()
 		if reset {
 			return 0, errno.ECONNRESET

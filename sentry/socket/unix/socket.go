@@ -726,11 +726,6 @@ func (s *Socket) close(ctx kctx.Ctx) {
 		// A connected peer learns that nobody listens.
 		peer.mu.Lock()
 		hit := peer.peer == s
-		if hit {
-			if in.first != nil {
-				peer.err = errno.ECONNRESET
-			}
-		}
 		peer.mu.Unlock()
 		if hit {
 			peer.q.Notify(wait.Out | wait.WrNorm)

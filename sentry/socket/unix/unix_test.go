@@ -98,7 +98,7 @@ func TestStream(t *testing.T) {
 	e.want(b, 8, "")
 	e.send(b, "back")
 	a.close(e.ctx) // unread: b gets a reset
-	if _, err := e.send(b, "x"); err != errno.ECONNRESET {
+	if _, err := e.send(b, "x"); err != errno.EPIPE {
 		t.Fatal(err)
 	}
 	if _, err := e.send(b, "x"); err != errno.EPIPE {
