@@ -12,6 +12,7 @@ import (
 
 	"redoubt.dev/redoubt/boot/hostfilter"
 	"redoubt.dev/redoubt/gofer"
+	"redoubt.dev/redoubt/gofer/wire"
 )
 
 // GoferMain is the whole life of the gofer process: it learns what to serve,
@@ -48,7 +49,10 @@ func goferMain(unconfined bool) error {
 		if mounts[i].Conn, err = at(gm.Conn); err != nil {
 			return err
 		}
-		if mounts[i].Donate, err = at(gm.Donate); err != nil {
+		if mounts[i].Donate, err = at(gm.Donate); err == nil && mounts[i].Donate >= 0 {
+			mounts[i].Prepared = wire.Prepare(mounts[i].Donate) == nil
+		}
+		if err != nil {
 			return err
 		}
 		mounts[i].ReadOnly = gm.ReadOnly

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,9 @@ type Mount struct {
 	// Conn is the 9P socket (a stream), or -1.
 	Conn int
 	// Donate is the lane's socket (SOCK_SEQPACKET), or -1.
-	Donate   int
+	Donate int
+	// Prepared says that wire.Prepare was called for Donate.
+	Prepared bool
 	ReadOnly bool
 	// OpenUDS lets clients connect to host sockets in the tree (--host-uds).
 	OpenUDS bool
@@ -42,6 +45,10 @@ type Mount struct {
 // descriptors.
 func Serve(mounts []Mount) error {
 	unix.Umask(0)
+	// A lane may hold its P (wire.Server).
+	if n := len(mounts) + 1; n > runtime.GOMAXPROCS(0) {
+		runtime.GOMAXPROCS(n)
+	}
 	var wg sync.WaitGroup
 	var errs []error
 	for i, m := range mounts {
@@ -65,6 +72,9 @@ func Serve(mounts []Mount) error {
 				defer wg.Done()
 				s := wire.NewServer(m.Donate)
 				defer s.Close()
+				if m.Prepared {
+					s.MayHold()
+				}
 				t.serveLane(s)
 			}()
 		}

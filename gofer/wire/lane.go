@@ -61,11 +61,11 @@ func (p *pace) learn(way int, d time.Duration) {
 var packets = sync.Pool{New: func() any { b := make([]byte, MaxPacket); return &b }}
 
 // recvSpin receives a packet, spinning first.
-func recvSpin(fd int, p []byte, fds *[MaxFDs]int, spin time.Duration) (int, int, error) {
+func recvSpin(fd int, p []byte, fds *[MaxFDs]int, spin time.Duration, hold bool) (int, int, error) {
 	if spin > 0 {
 		start := time.Now()
 		for i := 0; ; i++ {
-			n, nf, err := recvPacket(fd, p, fds, unix.MSG_DONTWAIT)
+			n, nf, err := recvPacket(fd, p, fds, unix.MSG_DONTWAIT, true)
 			if err != unix.EAGAIN {
 				return n, nf, err
 			}
@@ -79,11 +79,11 @@ func recvSpin(fd int, p []byte, fds *[MaxFDs]int, spin time.Duration) (int, int,
 		}
 	}
 	for {
-		n, nf, err := recvPacket(fd, p, fds, 0)
+		n, nf, err := recvPacket(fd, p, fds, 0, hold)
 		switch err {
 		case unix.EINTR:
 			continue
-		case unix.EAGAIN: // the descriptor is non-blocking
+		case unix.EAGAIN: // the descriptor is non-blocking, or time is up
 			pfd := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			unix.Poll(pfd, -1)
 			continue
@@ -283,7 +283,7 @@ func (c *Client) receive(spin time.Duration) bool {
 	bp := packets.Get().(*[]byte)
 	defer packets.Put(bp)
 	var fds [MaxFDs]int
-	n, nf, err := recvSpin(c.fd, *bp, &fds, spin)
+	n, nf, err := recvSpin(c.fd, *bp, &fds, spin, false)
 	if err != nil || n == 0 {
 		return false
 	}
@@ -322,10 +322,30 @@ type Server struct {
 	out  Enc
 	busy bool
 	buf  []byte
+	// holds says that the socket has the timeout holdTime, so that waiting
+	// may hold the goroutine's thread and P.
+	holds bool
 }
+
+// holdTime is how long the server waits for the next request without telling
+// the Go scheduler. Whenever a system call takes more than 20 us the scheduler
+// takes the P away, and then the request is handled only after another thread
+// was woken; and its monitor runs after each. The price is that a collection
+// of garbage may wait as long.
+const holdTime = 5 * time.Millisecond
 
 // NewServer returns a server on a SOCK_SEQPACKET socket that it owns.
 func NewServer(fd int) *Server { return &Server{fd: fd} }
+
+// MayHold tells s that its socket was prepared by Prepare.
+func (s *Server) MayHold() { s.holds = true }
+
+// Prepare gives the server's socket its timeout. It is for whoever starts the
+// server, which may itself not change options of sockets.
+func Prepare(fd int) error {
+	tv := unix.NsecToTimeval(int64(holdTime))
+	return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv)
+}
 
 // Next receives the next request; false at the end of the connection. The
 // request's arguments are valid until the next call.
@@ -339,7 +359,7 @@ func (s *Server) Next() (Request, bool) {
 	}
 	for {
 		var fds [MaxFDs]int
-		n, nf, err := recvSpin(s.fd, s.buf, &fds, spin)
+		n, nf, err := recvSpin(s.fd, s.buf, &fds, spin, s.busy && s.holds)
 		for _, f := range fds[:nf] { // none is ever asked for
 			unix.Close(f)
 		}

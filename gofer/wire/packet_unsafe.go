@@ -39,13 +39,22 @@ func sendPacket(fd int, p []byte, fds []int, flags int) error {
 
 // recvPacket receives one packet; descriptors go to fds and their number is
 // returned. Descriptors beyond fds' room are closed.
-func recvPacket(fd int, p []byte, fds *[MaxFDs]int, flags int) (n, nfds int, err error) {
+//
+// With hold the Go scheduler is not told of the system call, and so keeps its
+// hands off the thread. The socket must have a timeout then.
+func recvPacket(fd int, p []byte, fds *[MaxFDs]int, flags int, hold bool) (n, nfds int, err error) {
 	iov := unix.Iovec{Base: &p[0]}
 	iov.SetLen(len(p))
 	var oob [oobSpace]byte
 	msg := unix.Msghdr{Iov: &iov, Iovlen: 1, Control: &oob[0]}
 	msg.SetControllen(len(oob))
-	r, _, e := syscall.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), uintptr(flags|unix.MSG_CMSG_CLOEXEC))
+	var r uintptr
+	var e syscall.Errno
+	if hold {
+		r, _, e = syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), uintptr(flags|unix.MSG_CMSG_CLOEXEC))
+	} else {
+		r, _, e = syscall.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), uintptr(flags|unix.MSG_CMSG_CLOEXEC))
+	}
 	if e != 0 {
 		return 0, 0, e
 	}
