@@ -72,6 +72,7 @@ type ControlIn struct {
 type RecvMsg struct {
 	Flags    int // in: MSG_PEEK, MSG_TRUNC, MSG_WAITALL...; out: msg_flags
 	WantAddr bool
+	NonBlock bool // the call does not wait
 	Addr     []byte
 	// FullLen is the whole length of a datagram, for MSG_TRUNC.
 	FullLen int64

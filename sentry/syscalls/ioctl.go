@@ -215,7 +215,7 @@ func fileIoctl(t *kernel.Task, f *vfs.File, cmd uint32, arg uint64) (bool, error
 		if err != nil {
 			return true, err
 		}
-		n := int32(max(int64(st.Size)-f.Offset(), 0))
+		n := int32(int64(st.Size) - f.Offset()) // negative beyond the end
 		return true, kernel.Put(t, arg, &n)
 	case fioQSize:
 		st, err := f.Stat(t)

@@ -461,6 +461,7 @@ func sysSendto(t *kernel.Task, a arch.Args) (uint64, error) {
 func receive(t *kernel.Task, f *vfs.File, s socket.Ops, dst *usermem.Buf, m *socket.RecvMsg) (int64, error) {
 	nonblock := m.Flags&unix.MSG_DONTWAIT != 0 || m.Flags&unix.MSG_ERRQUEUE != 0
 	m.Flags &^= unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	m.NonBlock = nonblock || f.NonBlocking()
 	timeout, _ := s.Timeouts()
 	_, typ, _ := s.Kind()
 	flags := m.Flags

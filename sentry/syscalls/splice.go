@@ -162,6 +162,16 @@ func sysSendfile(t *kernel.Task, a arch.Args) (uint64, error) {
 	if !out.Writable() {
 		return 0, errno.EBADF
 	}
+	if op := pipefs.Of(out); op != nil && pipefs.Of(in) == nil && !in.IsDir() {
+		if n == 0 {
+			return 0, nil
+		}
+		done, err := toPipe(t, side{in, off}, op, out, n, out.NonBlocking())
+		if err != nil {
+			return wrote(t, 0, err)
+		}
+		return done, putOffset(t, a.Ptr(2), &v)
+	}
 	if out.Flags()&unix.O_APPEND != 0 {
 		return 0, errno.EINVAL
 	}

@@ -22,7 +22,7 @@ import (
 func build(t *testing.T, name string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), name)
-	cmd := exec.Command("gcc", "-O1", "-w", "-static", "-o", out, name+".c")
+	cmd := exec.Command("gcc", "-O1", "-w", "-static", "-o", out, filepath.Join("programs", name+".c"))
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, b)
 	}

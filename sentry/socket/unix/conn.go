@@ -2,6 +2,7 @@ package unix
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -79,10 +80,82 @@ func (m *message) free() {
 	}
 }
 
+// dropping are sockets whose last reference may have been in the queue of
+// another socket. One task at a time lets go of them, in a loop: a chain of a
+// million sockets, each in the queue of the next, must not become recursion.
+var dropping struct {
+	sync.Mutex
+	files []*vfs.File
+	busy  bool
+}
+
 func dropFiles(ctx kctx.Ctx, l []*vfs.File) {
+	var socks []*vfs.File
 	for _, f := range l {
+		if _, ok := f.Ops().(*Socket); ok {
+			socks = append(socks, f)
+			continue
+		}
 		f.DecRef(ctx)
 	}
+	if len(socks) == 0 {
+		return
+	}
+	d := &dropping
+	d.Lock()
+	defer d.Unlock()
+	d.files = append(d.files, socks...)
+	if d.busy {
+		return
+	}
+	d.busy = true
+	for n := len(d.files); n > 0; n = len(d.files) {
+		f := d.files[n-1]
+		d.files[n-1] = nil
+		d.files = d.files[:n-1]
+		d.Unlock()
+		f.DecRef(ctx)
+		d.Lock()
+	}
+	d.files, d.busy = nil, false
+}
+
+// inFlight is implemented by a Ctx whose user may not have any number of
+// descriptors under way (linux: net/core/scm.c too_many_unix_fds).
+type inFlight interface {
+	// FilesInFlight returns the user's count and whether it is too high.
+	FilesInFlight() (count *atomic.Int64, tooMany bool)
+}
+
+// attach puts references to l into the message.
+func (m *message) attach(ctx kctx.Ctx, l []*vfs.File) error {
+	if len(l) == 0 {
+		return nil
+	}
+	if u, ok := ctx.(inFlight); ok {
+		n, tooMany := u.FilesInFlight()
+		if tooMany {
+			return errno.ETOOMANYREFS
+		}
+		n.Add(int64(len(l)))
+		m.flight = n
+	}
+	m.files = refFiles(l)
+	return nil
+}
+
+// detach takes the files out of the message.
+func (m *message) detach() []*vfs.File {
+	if len(m.files) == 0 {
+		return nil
+	}
+	if m.flight != nil {
+		m.flight.Add(-int64(len(m.files)))
+		m.flight = nil
+	}
+	l := m.files
+	m.files = nil
+	return l
 }
 
 func refFiles(l []*vfs.File) []*vfs.File {
@@ -136,7 +209,10 @@ func (c *conn) send(ctx kctx.Ctx, s *Socket, src *usermem.Buf, m *socket.SendMsg
 		if _, err := src.Take(data); err != nil {
 			return 0, err
 		}
-		msg := &message{data: data, files: refFiles(m.Files), cred: s.credFor(ctx, m)}
+		msg := &message{data: data, cred: s.credFor(ctx, m)}
+		if err := msg.attach(ctx, m.Files); err != nil {
+			return 0, err
+		}
 		if err := c.deliver(ctx, peer, msg); err != nil {
 			return 0, err
 		}
@@ -174,8 +250,12 @@ func (c *conn) send(ctx kctx.Ctx, s *Socket, src *usermem.Buf, m *socket.SendMsg
 		if err == nil && got > 0 {
 			msg.data = msg.buf[:got]
 			msg.own = len(files) > 0
-			msg.files, files = refFiles(files), nil
-			err = c.deliver(ctx, peer, msg)
+			if err = msg.attach(ctx, files); err == nil {
+				files = nil
+				err = c.deliver(ctx, peer, msg)
+			} else {
+				msg.free()
+			}
 		} else {
 			msg.free()
 		}
@@ -225,7 +305,7 @@ func (c *conn) deliver(ctx kctx.Ctx, peer int, m *message) error {
 	c.mu.Lock()
 	if c.shut[peer]&shutRecv != 0 {
 		c.mu.Unlock()
-		dropFiles(ctx, m.files)
+		dropFiles(ctx, m.detach())
 		m.free()
 		return errno.EPIPE
 	}
@@ -299,7 +379,7 @@ func (c *conn) receive(ctx kctx.Ctx, s *Socket, dst *usermem.Buf, m *socket.Recv
 				if peek {
 					m.Files = refFiles(cur.files)
 				} else {
-					m.Files, cur.files = cur.files, nil
+					m.Files = cur.detach()
 				}
 			}
 		}
@@ -354,7 +434,7 @@ func (s *Socket) takePacket(ctx kctx.Ctx, p *message, dst *usermem.Buf, m *socke
 		if peek {
 			m.Files = refFiles(p.files)
 		} else {
-			m.Files, p.files = p.files, nil
+			m.Files = p.detach()
 		}
 	}
 	trunc := m.Flags&unix.MSG_TRUNC != 0
@@ -407,7 +487,7 @@ func (c *conn) close(ctx kctx.Ctx, i int) {
 	c.shut[1-i] |= shutBoth
 	c.mu.Unlock()
 	for m := q.first; m != nil; m = m.next {
-		dropFiles(ctx, m.files)
+		dropFiles(ctx, m.detach())
 	}
 	ev := wait.In | wait.Out | wait.RdNorm | wait.WrNorm | wait.Hup | wait.RdHup
 	if q.first != nil {

@@ -457,7 +457,10 @@ func (s *Socket) sendDgram(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (i
 				return 0, err
 			}
 		}
-		msg := &message{data: data, cred: s.credFor(ctx, m), from: from, src: s, files: refFiles(m.Files)}
+		msg := &message{data: data, cred: s.credFor(ctx, m), from: from, src: s}
+		if err := msg.attach(ctx, m.Files); err != nil {
+			return 0, err
+		}
 		o.mu.Lock()
 		if err = check(); err == nil || err == errno.EAGAIN {
 			err = nil // what was taken from the caller must go
@@ -467,7 +470,7 @@ func (s *Socket) sendDgram(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (i
 		}
 		o.mu.Unlock()
 		if err != nil {
-			dropFiles(ctx, msg.files)
+			dropFiles(ctx, msg.detach())
 		}
 	}
 	if err == errno.ECONNREFUSED && !explicit {
@@ -720,7 +723,7 @@ func (s *Socket) close(ctx kctx.Ctx) {
 		w.q.Notify(wait.Out | wait.WrNorm)
 	}
 	for m := in.first; m != nil; m = m.next {
-		dropFiles(ctx, m.files)
+		dropFiles(ctx, m.detach())
 	}
 	if s.dgram() && peer != nil && peer != s {
 		// A connected peer learns that nobody listens.
