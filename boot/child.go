@@ -37,16 +37,32 @@ func (s *server) createChild(m *Message, fds []int) (c *container, err error) {
 		closeAll(fds)
 		return nil, fmt.Errorf("container with id %q already exists in this sandbox", a.ID)
 	}
-	if a.Life >= 0 && a.Life < len(fds) {
-		unix.Close(fds[a.Life]) // its gofer's end shows on the mounts
-	}
 	if c, err = s.newContainer(&a, fds); err != nil {
+		if a.Life >= 0 && a.Life < len(fds) {
+			unix.Close(fds[a.Life])
+		}
 		return nil, err
 	}
 	s.mu.Lock()
 	s.containers[a.ID] = c
 	s.mu.Unlock()
+	if a.Life >= 0 && a.Life < len(fds) {
+		go c.watchGofer(fds[a.Life])
+	}
 	return c, nil
+}
+
+// watchGofer ends the container with its gofer. The gofer ends after the
+// container's files are released, which is nothing to act on.
+func (c *container) watchGofer(life int) {
+	var b [1]byte
+	for {
+		if _, err := unix.Read(life, b[:]); err != unix.EINTR {
+			break
+		}
+	}
+	unix.Close(life)
+	c.goferDied()
 }
 
 // forget drops a further container, whose holder is gone. Its id is free when

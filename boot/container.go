@@ -197,6 +197,10 @@ func (c *container) goferDied() {
 		c.s.die(why)
 		return
 	}
+	// Its id may be another's by now.
+	if o, err := c.s.container(c.id); err != nil || o != c {
+		return
+	}
 	klog.Errorf("container %s: %s", c.id, why)
 	c.destroy()
 }

@@ -109,7 +109,7 @@ func TestPodAnnotations(t *testing.T) {
 	eventually(t, root, "job", statusRunning) // number 1 is spared
 
 	// Limits are each container's own.
-	run("small", []string{"sleep", "5555"}, in("container", "pause"), func(s *specs.Spec) {
+	run("small", []string{"sh", "-c", "while :; do sleep 0.1; done"}, in("container", "pause"), func(s *specs.Spec) {
 		n := int64(8)
 		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &n}}
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup"})
@@ -118,7 +118,8 @@ func TestPodAnnotations(t *testing.T) {
 	if out := sh("small", many); !strings.Contains(strings.ToLower(out), "fork") {
 		t.Errorf("ten processes where eight are allowed: %q", out)
 	}
-	want(t, "limit shown in small", sh("small", "cat /sys/fs/cgroup/pids.max"), 8)
+	time.Sleep(500 * time.Millisecond) // those that run end
+	want(t, "limit shown in small", sh("small", "read n < /sys/fs/cgroup/pids.max; echo $n"), 8)
 	want(t, "ten processes in job", sh("job", many), "")
 	if code, _, errOut := sandboxed(t, root, "update", "--pids-limit", "100", "small"); code != 0 {
 		t.Error(errOut)
