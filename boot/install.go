@@ -86,7 +86,13 @@ func cgroupLimits(r *specs.LinuxResources) (l cgroupfs.Limits) {
 	return l
 }
 
-func waitProcess(tg *kernel.ThreadGroup) uint32 { return tg.WaitExited() }
+// waitProcess waits for the end of a process, and for the host to have what it
+// changed: whoever hears of the end may look.
+func waitProcess(tg *kernel.ThreadGroup) uint32 {
+	st := tg.WaitExited()
+	goferfs.Settle()
+	return st
+}
 
 // setup is called on a new process before its program is loaded.
 func (c *container) setup(t *kernel.Task) error {
