@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"golang.org/x/sys/unix"
+
 	"sync"
 	"sync/atomic"
 
@@ -148,18 +150,31 @@ func (n *TimeNamespace) UserNS() *creds.UserNamespace { return n.userNS }
 // Used says whether a task lives or lived in it, so offsets are final.
 func (n *TimeNamespace) Used() bool { return n.used.Load() }
 
-// userCounts counts what RLIMIT_NPROC and RLIMIT_SIGPENDING limit per user.
+// userCounts counts what RLIMIT_NPROC and RLIMIT_SIGPENDING limit per user,
+// and files in messages, which RLIMIT_NOFILE limits.
 type userCounts struct {
 	mu sync.Mutex
 	m  map[creds.KUID]*userCount
 }
 
 type userCount struct {
-	procs, signals atomic.Int64
+	procs, signals, inFlight atomic.Int64
 }
 
 // SignalDone gives a queued signal back (signal.Owner).
 func (u *userCount) SignalDone() { u.signals.Add(-1) }
+
+// FilesInFlight is for sockets that carry files (linux: net/core/scm.c
+// too_many_unix_fds).
+func (t *Task) FilesInFlight() (count *atomic.Int64, tooMany bool) {
+	u := t.ucount.Load()
+	if u == nil {
+		u = t.k.user(t.Creds().RUID)
+	}
+	cr := t.Creds()
+	return &u.inFlight, uint64(u.inFlight.Load()) > t.tg.limits.Cur(unix.RLIMIT_NOFILE) &&
+		!cr.Capable(creds.CapSysResource) && !cr.Capable(creds.CapSysAdmin)
+}
 
 func (k *Kernel) user(id creds.KUID) *userCount {
 	k.users.mu.Lock()

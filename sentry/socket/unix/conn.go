@@ -38,14 +38,15 @@ type queue struct {
 
 // message is a chunk of a stream or a whole packet.
 type message struct {
-	next  *message
-	data  []byte // what is not read yet
-	buf   []byte // of a stream: backs data and has room behind it
-	files []*vfs.File
-	own   bool // came with files: nothing is added to it
-	cred  *socket.Ucred
-	from  []byte // address of a datagram's sender
-	src   *Socket
+	next   *message
+	data   []byte // what is not read yet
+	buf    []byte // of a stream: backs data and has room behind it
+	files  []*vfs.File
+	flight *atomic.Int64 // counts files of the sender's user, nil if nobody does
+	own    bool          // came with files: nothing is added to it
+	cred   *socket.Ucred
+	from   []byte // address of a datagram's sender
+	src    *Socket
 }
 
 func (q *queue) push(m *message) {
