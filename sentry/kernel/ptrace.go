@@ -23,7 +23,7 @@ const (
 )
 
 // traceState is the tracee's side of ptrace(2). tracer, seized and options are
-// under TaskSet.mu; the rest is under the tracee's sigMu. While stopped the
+// under TaskSet.mu, seized is written under the tracee's sigMu, too; the rest is under the tracee's sigMu. While stopped the
 // tracer may use the tracee's registers and its platform thread.
 type traceState struct {
 	tracer  *Task
@@ -222,6 +222,12 @@ func (t *Task) traceGroupStop(sig int32) {
 	code := sig
 	var info *signal.Info
 	if seized {
+		// SIGCONT may have come since: then there is no stop to report, but its end.
+		t.tg.sigMu.Lock()
+		if t.tg.stop.sig == 0 {
+			code, t.trace.trapStop = sigTRAP, false
+		}
+		t.tg.sigMu.Unlock()
 		code |= ptraceEventStop << 8
 		info = trapInfo(code)
 	}
@@ -327,7 +333,9 @@ func (t *Task) tracerCapable() bool {
 }
 
 func (k *Kernel) attachTracerLocked(t, tracer *Task, seized bool, options uint32) {
+	t.tg.sigMu.Lock()
 	t.trace.tracer, t.trace.seized, t.trace.options = tracer, seized, options
+	t.tg.sigMu.Unlock()
 	t.traced.Store(true)
 	tracer.tg.tracees = append(tracer.tg.tracees, t)
 }
@@ -345,7 +353,9 @@ func (k *Kernel) untraceLocked(t *Task) {
 			break
 		}
 	}
+	t.tg.sigMu.Lock()
 	t.trace.tracer, t.trace.options, t.trace.seized = nil, 0, false
+	t.tg.sigMu.Unlock()
 	t.traced.Store(false)
 	t.sysWork.And(^uint32(sysTraceCalls | sysTraceEmu | sysStep))
 }
@@ -583,6 +593,11 @@ func (t *Task) Listen(x *Task) error {
 	defer x.tg.sigMu.Unlock()
 	if !x.trace.seized || x.trace.code>>8 != ptraceEventStop {
 		return errno.EIO
+	}
+	if x.trace.trapStop {
+		x.trace.stopped, x.trace.waitable = false, false
+		x.kick(workTrace)
+		return nil
 	}
 	x.trace.listening = true
 	return nil

@@ -334,10 +334,13 @@ func (tg *ThreadGroup) continueLocked() {
 	for _, x := range tg.threads() {
 		x.stopPending = false
 		x.stopped = false
-		if x.trace.listening {
-			// PTRACE_LISTEN: the end of the stop is a new trap.
-			x.trace.listening, x.trace.stopped = false, false
+		if x.trace.seized {
+			// The end of the stop is a new trap: at once under PTRACE_LISTEN, else
+			// when the tracer lets x go on or listens.
 			x.trace.trapStop = true
+			if x.trace.listening {
+				x.trace.listening, x.trace.stopped = false, false
+			}
 			x.kick(workTrace)
 		}
 		x.kick(workSignal)
