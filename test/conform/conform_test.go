@@ -26,14 +26,43 @@ var (
 	runsc    = flag.String("runsc", filepath.Join(run.Root(), "bin", "runsc"), "path of runsc")
 	platform = flag.String("platform", "systrap", "platform to run on")
 	seconds  = flag.Int("stress-seconds", 2, "how long a stressor runs")
+	bound    = flag.Duration("limit", 90*time.Second, "how long one slice may take natively")
 )
+
+// count adds up what the slices of one suite said.
+type count struct{ slices, tests, alike, skipped, known, differ, silent int }
+
+var counts = map[string]*count{}
+
+// TestMain prints one line of counts per suite at the end.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var suites []string
+	for s := range counts {
+		suites = append(suites, s)
+	}
+	sort.Strings(suites)
+	for _, s := range suites {
+		c := counts[s]
+		fmt.Printf("conformance %s: %d slices, %d tests, %d alike, %d failing natively, %d known, %d differ, %d without a result\n", s, c.slices, c.tests, c.alike, c.skipped, c.known, c.differ, c.silent)
+	}
+	os.Exit(code)
+}
+
+// legs runs a command natively and in the sandbox. The sandbox gets several times what the
+// native run took, so that a hang costs a slice as little as its tests do.
+func legs(dir string, env []string, args ...string) (native, ours string) {
+	start := time.Now()
+	native = leg(true, dir, env, *bound, args...)
+	took := time.Since(start)
+	return native, leg(false, dir, env, min(20*time.Second+6*took, 3**bound), args...)
+}
 
 // leg runs a command natively or in the sandbox and returns all it printed.
 // A shell in between keeps the suite from being the session's leader on one leg only.
 func leg(native bool, dir string, env []string, limit time.Duration, args ...string) string {
 	args = append([]string{"/bin/sh", "-c", `"$@"; exit $?`, "sh"}, args...)
 	if !native {
-		limit *= 3
 		args = append([]string{*runsc, "--platform=" + *platform, "do", "--cwd", dir}, args...)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -86,7 +115,7 @@ func compare(t *testing.T, slice string, form *regexp.Regexp, native, ours strin
 	if len(names) == 0 {
 		t.Skipf("the suite says nothing natively:\n%s", tail(native, 2000))
 	}
-	same, differ := 0, 0
+	same, differ, listed, skipped := 0, 0, 0, 0
 	var silent []string
 	for _, n := range names {
 		got := b[n]
@@ -95,11 +124,14 @@ func compare(t *testing.T, slice string, form *regexp.Regexp, native, ours strin
 		switch {
 		case a[n] == got && reason != "" && a[n] == "ok":
 			t.Errorf("%s passes, but known.txt lists it (%s): remove the line", full, reason)
-		case got == "" && good(a[n]):
-			silent = append(silent, n)
-		case a[n] == got, good(a[n]) && good(got), !good(a[n]):
+		case !good(a[n]):
+			skipped++ // nothing to compare with
+		case a[n] == got, good(got):
 			same++
+		case got == "" && reason == "":
+			silent = append(silent, n)
 		case reason != "":
+			listed++
 			t.Logf("known: %s: Linux %s, sandbox %s: %s", n, a[n], got, reason)
 		default:
 			differ++
@@ -110,7 +142,20 @@ func compare(t *testing.T, slice string, form *regexp.Regexp, native, ours strin
 	if len(silent) > 0 {
 		t.Errorf("conform/%s: %d tests gave no result in the sandbox, the first %s; its output ends:\n%s", slice, len(silent), silent[0], tail(ours, 1500))
 	}
-	t.Logf("%s: %d tests, %d alike, %d differ, %d without a result", slice, len(names), same, differ, len(silent))
+	t.Logf("%s: %d tests, %d alike, %d failing natively, %d known, %d differ, %d without a result", slice, len(names), same, skipped, listed, differ, len(silent))
+	suite, _, _ := strings.Cut(slice, "/")
+	c := counts[suite]
+	if c == nil {
+		c = &count{}
+		counts[suite] = c
+	}
+	c.slices++
+	c.tests += len(names)
+	c.alike += same
+	c.skipped += skipped
+	c.known += listed
+	c.differ += differ
+	c.silent += len(silent)
 }
 
 func good(verdict string) bool {
@@ -161,10 +206,9 @@ func TestGo(t *testing.T) {
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Skipf("cannot build: %v\n%s", err, out)
 			}
-			args := []string{bin, "-test.v", "-test.short", "-test.timeout=150s"}
+			args := []string{bin, "-test.v", "-test.short"}
 			env := []string{"GOROOT=" + runtime.GOROOT(), "GOCACHE=/tmp/go-cache-conform", "GOFLAGS=-mod=mod"}
-			native := leg(true, dir, env, 160*time.Second, args...)
-			ours := leg(false, dir, env, 160*time.Second, args...)
+			native, ours := legs(dir, env, args...)
 			compare(t, "go/"+pkg, goForm, native, ours)
 		})
 	}
@@ -184,8 +228,7 @@ func TestPython(t *testing.T) {
 		t.Run(mod, func(t *testing.T) {
 			wanted(t, "python/"+mod)
 			args := []string{python, "-m", "unittest", "-v", "test." + mod}
-			native := leg(true, "/tmp", nil, 150*time.Second, args...)
-			ours := leg(false, "/tmp", nil, 150*time.Second, args...)
+			native, ours := legs("/tmp", nil, args...)
 			compare(t, "python/"+mod, pythonForm, native, ours)
 		})
 	}
@@ -205,7 +248,11 @@ func TestStress(t *testing.T) {
 		t.Run(s, func(t *testing.T) {
 			wanted(t, "stress/"+s)
 			verdict := func(native bool) (string, string) {
-				out := leg(native, "/tmp", nil, time.Duration(*seconds+20)*time.Second, "stress-ng", "--temp-path", "/tmp", "--"+s, "1", "--"+s+"-ops", "200", "--verify", "-t", fmt.Sprint(*seconds))
+				limit := time.Duration(*seconds+20) * time.Second
+				if !native {
+					limit *= 2
+				}
+				out := leg(native, "/tmp", nil, limit, "stress-ng", "--temp-path", "/tmp", "--"+s, "1", "--"+s+"-ops", "200", "--verify", "-t", fmt.Sprint(*seconds))
 				switch {
 				case strings.Contains(out, "[timeout"), strings.Contains(out, "[exit status 2]"), strings.Contains(out, "[signal"):
 					return "stressor: FAIL", out
