@@ -46,6 +46,9 @@ func sysMmap(t *kernel.Task, a arch.Args) (uint64, error) {
 	o := mm.MMapOpts{Addr: a.Ptr(0), Length: a.Size(1), Prot: prot, MaxProt: 7, Flags: flags, Offset: a.Uint64(5)}
 	kind := flags & unix.MAP_TYPE
 	if flags&unix.MAP_ANONYMOUS != 0 {
+		if o.Length != 0 && (o.Length+arch.PageMask)&^arch.PageMask == 0 {
+			return 0, errno.ENOMEM
+		}
 		if kind != unix.MAP_SHARED && kind != unix.MAP_PRIVATE ||
 			kind == unix.MAP_SHARED && flags&unix.MAP_GROWSDOWN != 0 {
 			return 0, errno.EINVAL

@@ -222,7 +222,8 @@ func (s *Socket) Accept(ctx kctx.Ctx) (socket.Ops, []byte, error) {
 // Connect implements socket.Ops. EAGAIN means that the listener's queue is
 // full; Out readiness says when to try again.
 func (s *Socket) Connect(ctx kctx.Ctx, addr []byte) error {
-	if len(addr) <= 2 && !(len(addr) == 2 && s.dgram()) {
+	unspec := len(addr) >= 2 && binary.LittleEndian.Uint16(addr) == unix.AF_UNSPEC
+	if (len(addr) <= 2 || unspec) && !(unspec && s.dgram()) {
 		return errno.EINVAL
 	}
 	if len(addr) >= 2 && binary.LittleEndian.Uint16(addr) == unix.AF_UNSPEC && s.dgram() {
@@ -474,11 +475,18 @@ func (s *Socket) sendDgram(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (i
 		}
 	}
 	if err == errno.ECONNREFUSED && !explicit {
+		// The pair is cut; what waits to be read is lost too (linux:
+		// unix_dgram_disconnected).
 		s.mu.Lock()
+		var lost queue
 		if s.peer == o {
 			s.peer = nil
+			lost, s.in, s.inLen = s.in, queue{}, 0
 		}
 		s.mu.Unlock()
+		for m := lost.first; m != nil; m = m.next {
+			dropFiles(ctx, m.detach())
+		}
 	}
 	if err != nil {
 		return 0, err
@@ -522,8 +530,8 @@ func (s *Socket) Receive(ctx kctx.Ctx, dst *usermem.Buf, m *socket.RecvMsg) (int
 		if e != 0 {
 			return 0, e
 		}
-		if shut {
-			return 0, nil
+		if shut && !m.NonBlock {
+			return 0, nil // a datagram socket tells the end only to those who wait
 		}
 		return 0, errno.EAGAIN
 	}
@@ -542,14 +550,11 @@ func (s *Socket) Receive(ctx kctx.Ctx, dst *usermem.Buf, m *socket.RecvMsg) (int
 }
 
 // Read implements vfs.FileOps.
-func (s *Socket) Read(ctx kctx.Ctx, _ *vfs.File, dst *usermem.Buf, _ *int64) (int64, error) {
+func (s *Socket) Read(ctx kctx.Ctx, f *vfs.File, dst *usermem.Buf, _ *int64) (int64, error) {
 	if dst.Len() == 0 {
 		return 0, nil // as SVr4 (linux: net/socket.c sock_read_iter)
 	}
-	if dst.Len() == 0 {
-		return 0, nil // sock_read_iter: "match SYS5 behaviour"
-	}
-	var m socket.RecvMsg
+	m := socket.RecvMsg{NonBlock: f != nil && f.NonBlocking()}
 	n, err := s.Receive(ctx, dst, &m)
 	dropFiles(ctx, m.Files) // read(2) has no place for them
 	return n, err
