@@ -38,6 +38,9 @@ type container struct {
 	exitFile int
 	recorded chan struct{} // closed when a further container's status is in its file
 
+	userns *creds.UserNamespace
+	ctx    kctx.Ctx // its root, able to do anything: userNamespace
+
 	pidns *kernel.PIDNamespace
 	uts   *kernel.UTSNamespace
 	ipc   *kernel.IPCNamespace
@@ -72,6 +75,9 @@ const (
 func (s *server) newContainer(a *CreateArgs, fds []int) (_ *container, err error) {
 	c := &container{s: s, id: a.ID, spec: a.Spec, keepEnv: a.KeepEnv, state: stateCreated, procs: make(map[int32]*process),
 		child: s.root != nil, exitFile: -1, recorded: make(chan struct{})}
+	if err := c.userNamespace(a.Share); err != nil {
+		return nil, err
+	}
 	if err := c.namespaces(a.Share); err != nil {
 		return nil, err
 	}
@@ -90,7 +96,7 @@ func (s *server) newContainer(a *CreateArgs, fds []int) (_ *container, err error
 			return nil, fmt.Errorf("checking the seccomp profile: %w", err)
 		}
 	}
-	c.b = &mounter{id: c.id, sys: s.sys, ctx: s.ctx, fds: fds, shared: a.Flags.FileAccess == "shared",
+	c.b = &mounter{id: c.id, sys: s.sys, ctx: c.ctx, userns: c.userns, fds: fds, shared: a.Flags.FileAccess == "shared",
 		pidns: c.pidns, onDeath: func() { c.goferDied() }}
 	defer func() {
 		if err != nil && c.child {
@@ -161,19 +167,19 @@ func (c *container) namespaces(share map[string]string) error {
 			if other != nil {
 				c.pidns = other.pidns
 			} else {
-				c.pidns = k.NewPIDNS(k.RootPIDNS(), k.RootUserNS())
+				c.pidns = k.NewPIDNS(k.RootPIDNS(), c.userns)
 			}
 		case specs.UTSNamespace:
 			if other != nil {
 				c.uts = other.uts
-			} else if c.child {
-				c.uts = k.NewUTS(c.spec.Hostname, c.spec.Domainname, k.RootUserNS())
+			} else if c.child || c.userns != k.RootUserNS() {
+				c.uts = k.NewUTS(c.spec.Hostname, c.spec.Domainname, c.userns)
 			}
 		case specs.IPCNamespace:
 			if other != nil {
 				c.ipc = other.ipc
-			} else if c.child {
-				c.ipc = k.NewIPC(k.RootUserNS())
+			} else if c.child || c.userns != k.RootUserNS() {
+				c.ipc = k.NewIPC(c.userns)
 			}
 		}
 	}
@@ -236,18 +242,23 @@ func (c *container) devices() error {
 		if err := c.b.ensureParent(d.Path); err != nil {
 			return fmt.Errorf("making device %s: %w", d.Path, err)
 		}
-		err := c.s.sys.MknodAt(c.s.ctx, c.b.op(d.Path), typ|mode, vfs.Dev{Major: uint32(d.Major), Minor: uint32(d.Minor)})
+		err := c.s.sys.MknodAt(c.ctx, c.b.op(d.Path), typ|mode, vfs.Dev{Major: uint32(d.Major), Minor: uint32(d.Minor)})
 		if err != nil {
 			return fmt.Errorf("making device %s: %w", d.Path, err)
 		}
 		set := vfs.SetStat{Mask: vfs.SetMode | vfs.SetUID | vfs.SetGID, Mode: mode}
+		set.UID, set.GID = c.ctx.Creds().FSUID, c.ctx.Creds().FSGID
+		ok := true
 		if d.UID != nil {
-			set.UID = creds.KUID(*d.UID)
+			set.UID, ok = c.userns.KUID(*d.UID)
 		}
-		if d.GID != nil {
-			set.GID = creds.KGID(*d.GID)
+		if d.GID != nil && ok {
+			set.GID, ok = c.userns.KGID(*d.GID)
 		}
-		if err := c.s.sys.SetStatAt(c.s.ctx, c.b.op(d.Path), set); err != nil {
+		if !ok {
+			return fmt.Errorf("device %s: its owner has no id in the user namespace", d.Path)
+		}
+		if err := c.s.sys.SetStatAt(c.ctx, c.b.op(d.Path), set); err != nil {
 			return fmt.Errorf("setting the owner of device %s: %w", d.Path, err)
 		}
 	}
@@ -264,10 +275,10 @@ func (c *container) sysctls(m map[string]string) error {
 			}
 			path += string(r)
 		}
-		f, err := c.s.sys.OpenAt(c.s.ctx, c.b.op(path), unix.O_WRONLY, 0)
+		f, err := c.s.sys.OpenAt(c.ctx, c.b.op(path), unix.O_WRONLY, 0)
 		if err == nil {
-			_, err = f.Write(c.s.ctx, usermem.Bytes([]byte(val)))
-			f.DecRef(c.s.ctx)
+			_, err = f.Write(c.ctx, usermem.Bytes([]byte(val)))
+			f.DecRef(c.ctx)
 		}
 		if err == errno.ENOENT {
 			klog.Stub("sysctl " + key + ": not kept")
@@ -282,15 +293,15 @@ func (c *container) sysctls(m map[string]string) error {
 
 // readFile reads a small file of the container, as root.
 func (c *container) readFile(path string) string {
-	f, err := c.s.sys.OpenAt(c.s.ctx, c.b.op(path), unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := c.s.sys.OpenAt(c.ctx, c.b.op(path), unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return ""
 	}
-	defer f.DecRef(c.s.ctx)
+	defer f.DecRef(c.ctx)
 	b := make([]byte, 256<<10)
 	n := 0
 	for n < len(b) {
-		k, err := f.Read(c.s.ctx, usermem.Bytes(b[n:]))
+		k, err := f.Read(c.ctx, usermem.Bytes(b[n:]))
 		if err != nil || k == 0 {
 			break
 		}
@@ -308,7 +319,10 @@ func (c *container) newProcess(p *specs.Process, io *Stdio, fds []int, init bool
 // newProcessOf is newProcess with a program other than args[0].
 func (c *container) newProcessOf(program string, p *specs.Process, io *Stdio, fds []int, init bool) (_ *process, err error) {
 	k := c.s.k
-	cr := processCreds(p, k.RootUserNS())
+	cr, err := processCreds(p, c.userns)
+	if err != nil {
+		return nil, err
+	}
 	ctx := kctx.Background(cr)
 	lim, err := processLimits(p)
 	if err != nil {
@@ -462,7 +476,7 @@ func (c *container) stdio(ctx kctx.Ctx, pr *process, table *fdtable.Table, io *S
 		if err != nil {
 			return nil, err
 		}
-		pts, err := c.s.sys.Walk(c.s.ctx, c.b.op("/dev/pts"))
+		pts, err := c.s.sys.Walk(c.ctx, c.b.op("/dev/pts"))
 		if err != nil {
 			return nil, fmt.Errorf("finding /dev/pts for the terminal: %w", err)
 		}
@@ -492,7 +506,7 @@ func (c *container) stdio(ctx kctx.Ctx, pr *process, table *fdtable.Table, io *S
 		var f *vfs.File
 		if idx < 0 {
 			var err error
-			if f, err = c.s.sys.OpenAt(c.s.ctx, c.b.op("/dev/null"), unix.O_RDWR, 0); err != nil {
+			if f, err = c.s.sys.OpenAt(c.ctx, c.b.op("/dev/null"), unix.O_RDWR, 0); err != nil {
 				return nil, fmt.Errorf("opening /dev/null for descriptor %d: %w", i, err)
 			}
 		} else {

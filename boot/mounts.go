@@ -10,6 +10,7 @@ import (
 	"redoubt.dev/redoubt/fsimpl/devfs"
 	"redoubt.dev/redoubt/fsimpl/goferfs"
 	"redoubt.dev/redoubt/fsimpl/overlayfs"
+	"redoubt.dev/redoubt/sentry/creds"
 	"redoubt.dev/redoubt/sentry/errno"
 	"redoubt.dev/redoubt/sentry/kctx"
 	"redoubt.dev/redoubt/sentry/kernel"
@@ -22,6 +23,7 @@ type mounter struct {
 	sys     *vfs.System
 	ctx     kctx.Ctx // root in the sandbox
 	fds     []int
+	userns  *creds.UserNamespace // owns the mounts
 	shared  bool                 // --file-access=shared: others change the root too
 	pidns   *kernel.PIDNamespace // /proc shows it
 	onDeath func()
@@ -91,7 +93,7 @@ func (b *mounter) makeRoot(root *Mount, mounts []Mount) error {
 			return err
 		}
 	}
-	b.ns = b.sys.NewNamespace(b.ctx, fs, root.Source, 0)
+	b.ns = b.sys.NewNamespace(kctx.Background(creds.NewRoot(b.userns)), fs, root.Source, 0)
 	b.root = b.ns.Root()
 	if root.ReadOnly && !root.Overlay && b.missingPoints(mounts) {
 		// The namespace just made keeps the lower tree; nobody else sees it.
@@ -100,7 +102,7 @@ func (b *mounter) makeRoot(root *Mount, mounts []Mount) error {
 		}
 		b.root.DecRef()
 		b.more = append(b.more, b.ns)
-		b.ns = b.sys.NewNamespace(b.ctx, fs, root.Source, 0)
+		b.ns = b.sys.NewNamespace(kctx.Background(creds.NewRoot(b.userns)), fs, root.Source, 0)
 		b.root = b.ns.Root()
 	}
 	return nil

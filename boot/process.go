@@ -36,14 +36,20 @@ func capSet(names []string) creds.CapSet {
 }
 
 // processCreds are the credentials a process starts with.
-func processCreds(p *specs.Process, ns *creds.UserNamespace) *creds.Credentials {
-	uid, gid := creds.KUID(p.User.UID), creds.KGID(p.User.GID)
-	c := &creds.Credentials{
-		RUID: uid, EUID: uid, SUID: uid, FSUID: uid, RGID: gid, EGID: gid, SGID: gid, FSGID: gid,
-		UserNS: ns, NoNewPrivs: p.NoNewPrivileges,
+func processCreds(p *specs.Process, ns *creds.UserNamespace) (*creds.Credentials, error) {
+	uid, uok := ns.KUID(p.User.UID)
+	gid, gok := ns.KGID(p.User.GID)
+	if !uok || !gok {
+		return nil, fmt.Errorf("user %d, group %d has no id in the user namespace", p.User.UID, p.User.GID)
 	}
+	c := &creds.Credentials{UserNS: ns, NoNewPrivs: p.NoNewPrivileges}
+	setID(c, uid, gid)
 	for _, g := range p.User.AdditionalGids {
-		c.Groups = append(c.Groups, creds.KGID(g))
+		k, ok := ns.KGID(g)
+		if !ok {
+			return nil, fmt.Errorf("group %d has no id in the user namespace", g)
+		}
+		c.Groups = append(c.Groups, k)
 	}
 	if caps := p.Capabilities; caps != nil {
 		c.Bounding = capSet(caps.Bounding)
@@ -52,7 +58,7 @@ func processCreds(p *specs.Process, ns *creds.UserNamespace) *creds.Credentials 
 		c.Inheritable = capSet(caps.Inheritable)
 		c.Ambient = capSet(caps.Ambient) & c.Permitted & c.Inheritable
 	}
-	return c
+	return c, nil
 }
 
 var rlimitNumbers = map[string]int{

@@ -11,12 +11,12 @@ import (
 )
 
 func TestProcessCreds(t *testing.T) {
-	c := processCreds(&specs.Process{
+	c, err := processCreds(&specs.Process{
 		User: specs.User{UID: 7, GID: 8, AdditionalGids: []uint32{9}}, NoNewPrivileges: true,
 		Capabilities: &specs.LinuxCapabilities{Bounding: []string{"CAP_CHOWN", "CAP_KILL", "CAP_NONSENSE"},
 			Permitted: []string{"CAP_KILL"}, Effective: []string{"CAP_KILL", "CAP_CHOWN"}},
 	}, creds.NewRootNS())
-	if c.FSUID != 7 || c.SGID != 8 || len(c.Groups) != 1 || !c.NoNewPrivs {
+	if err != nil || c.FSUID != 7 || c.SGID != 8 || len(c.Groups) != 1 || !c.NoNewPrivs {
 		t.Errorf("credentials are %+v", c)
 	}
 	if c.Bounding != 1<<creds.CapChown|1<<creds.CapKill || c.Effective != 1<<creds.CapKill {

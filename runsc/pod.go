@@ -80,7 +80,7 @@ func (c *container) podSandbox(cfg *config, p pod) (*container, error) {
 // namespaceFiles are the namespaces that containers of a sandbox can share, as
 // /proc/PID/ns names them.
 var namespaceFiles = map[specs.LinuxNamespaceType]string{
-	specs.PIDNamespace: "pid", specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts",
+	specs.UserNamespace: "user", specs.PIDNamespace: "pid", specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts",
 }
 
 // namespaceIDs are the host namespaces that stand for a container's own: the
