@@ -45,6 +45,13 @@ type Epoll struct {
 	seq uint64
 }
 
+// Len is how many files the set watches.
+func (ep *Epoll) Len() int {
+	ep.ctlMu.Lock()
+	defer ep.ctlMu.Unlock()
+	return len(ep.items)
+}
+
 type epollKey struct {
 	f  *File
 	fd int32

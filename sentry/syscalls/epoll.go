@@ -115,7 +115,11 @@ func epollWait(t *kernel.Task, fd int32, addr uint64, max int32, deadline time.T
 	if int(max) <= len(few) {
 		out = few[:max]
 	} else if int(max) > len(few) {
-		out = make([]vfs.EpollEvent, min(max, 1024))
+		n := int(max)
+		if n > 1024 {
+			n = min(n, ep.Len()+1024) // what the set holds, and some that others may add
+		}
+		out = make([]vfs.EpollEvent, n)
 	}
 	n, err := ep.Wait(t, out, deadline, poll)
 	if err != nil || n == 0 {
