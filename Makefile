@@ -4,9 +4,9 @@
 GO ?= go
 export CGO_ENABLED := 0
 RUNSC := bin/runsc
-UNIT = $(shell $(GO) list ./... | grep -v -E '/test/(run|images|conform|bench|engines)(/|$$)')
+UNIT = $(shell $(GO) list ./... | grep -v -E '/test/(run|images|conform|bench|engines|fuzz)(/|$$)')
 
-.PHONY: all run test unit cases images conformance engines bench clean vet
+.PHONY: all run test unit cases fuzz images conformance engines bench clean vet
 
 all:
 	@mkdir -p bin
@@ -24,6 +24,7 @@ test: all
 	$(MAKE) --no-print-directory vet
 	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory cases
+	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory images
 
 vet:
@@ -34,6 +35,10 @@ unit:
 
 cases:
 	$(GO) test -count=1 -timeout 300s ./test/run
+
+# Whole system-call behaviour, native and sandbox legs compared.
+fuzz:
+	$(GO) test -count=1 -timeout 200s ./test/fuzz
 
 images:
 	$(GO) test -count=1 -timeout 420s ./test/images
