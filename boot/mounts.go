@@ -59,8 +59,11 @@ func (b *mounter) gofer(m *Mount, root bool) (vfs.Super, error) {
 	if root && !b.shared {
 		cache = "exclusive"
 	}
-	s, err := b.sys.NewSuper(b.ctx, m.Source, "9p", vfs.MountOpts{ReadOnly: m.ReadOnly || m.Overlay,
-		Internal: goferfs.Conn{RFD: b.fds[m.Conn], WFD: b.fds[m.Conn], DonationFD: b.fds[m.Donate], Cache: cache, OnDeath: b.onDeath}})
+	conn := goferfs.Conn{RFD: b.fds[m.Conn], WFD: b.fds[m.Conn], DonationFD: b.fds[m.Donate], Cache: cache, OnDeath: b.onDeath}
+	if !root {
+		conn.RootPath = m.Source // as a bind shows it
+	}
+	s, err := b.sys.NewSuper(b.ctx, m.Source, "9p", vfs.MountOpts{ReadOnly: m.ReadOnly || m.Overlay, Internal: conn})
 	if err != nil {
 		return nil, fmt.Errorf("connecting mount %s to the gofer: %w", m.Dest, err)
 	}

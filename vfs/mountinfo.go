@@ -33,6 +33,13 @@ func (ns *Namespace) Mounts(root Path) []MountInfo {
 			i := MountInfo{Mount: m, ID: m.id, ParentID: m.id, Dev: m.sb.fs.Dev(), Root: dentryPath(m.root, m.sb.root), Point: point,
 				Flags: m.Flags(), ReadOnly: m.sb.readOnly.Load(), Type: m.sb.fs.Type().Name(), Source: m.source,
 				Options: m.sb.fs.Options(), Unbindable: m.unbindable}
+			if p, ok := m.sb.fs.(PartOf); ok {
+				if top := p.RootPath(); i.Root == "/" {
+					i.Root = top
+				} else if top != "/" {
+					i.Root = top + i.Root
+				}
+			}
 			if a := m.at.Load(); a != nil {
 				i.ParentID = a.parent.id
 			}

@@ -57,6 +57,10 @@ type Super interface {
 	Release()
 }
 
+// PartOf is implemented by a Super that is a part of a larger file system, as a
+// bind is: mountinfo shows where its root lies there.
+type PartOf interface{ RootPath() string }
+
 // Dev is a device number.
 type Dev struct{ Major, Minor uint32 }
 

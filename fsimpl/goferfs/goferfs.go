@@ -42,6 +42,8 @@ type Conn struct {
 	Cache string
 	// OnDeath is called once if the gofer goes away.
 	OnDeath func()
+	// RootPath is where the tree lies on the host, if that is shown.
+	RootPath string
 }
 
 // Type is the "9p" file system type.
@@ -64,7 +66,7 @@ func (t *Type) Mount(ctx kctx.Ctx, source string, opts vfs.MountOpts) (vfs.Super
 		return nil, errno.EINVAL
 	}
 	s := &Super{typ: t, lane: wire.NewClient(c.DonationFD), dev: t.sys.AllocDev(), readOnly: opts.ReadOnly,
-		byID: make(map[fileID]*inode), cache: c.Cache}
+		byID: make(map[fileID]*inode), cache: c.Cache, rootPath: c.RootPath}
 	switch c.Cache {
 	case "", "exclusive":
 		s.exclusive, s.cache = true, "exclusive"
@@ -107,6 +109,7 @@ type Super struct {
 	readOnly  bool
 	exclusive bool
 	cache     string
+	rootPath  string
 
 	// changes counts changes of names: what a listing says is kept only if
 	// nothing changed while it was under way.
@@ -224,6 +227,14 @@ func (s *Super) Sync(ctx kctx.Ctx) error {
 	}
 	_, _, err := s.lane.Call(wire.NewRequest(wire.OpSync, ""), 0)
 	return err
+}
+
+// RootPath implements vfs.PartOf.
+func (s *Super) RootPath() string {
+	if s.rootPath == "" {
+		return "/"
+	}
+	return s.rootPath
 }
 
 // Release implements vfs.Super.
