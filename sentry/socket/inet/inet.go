@@ -221,7 +221,8 @@ func (f Family) Socket(ctx kctx.Ctx, ns socket.Namespace, typ, protocol int) (so
 	var ep tcpip.Endpoint
 	var terr tcpip.Error
 	if typ == unix.SOCK_RAW {
-		ep, terr = st.S.NewRawEndpoint(tp, net, q, true)
+		// Of IPPROTO_RAW nothing is received, and what is sent has its header (raw(7)).
+		ep, terr = st.S.NewRawEndpoint(tp, net, q, tp != unix.IPPROTO_RAW)
 		if _, ok := terr.(*tcpip.ErrUnknownProtocol); ok {
 			return nil, errno.EPROTONOSUPPORT
 		}

@@ -460,6 +460,9 @@ func (s *Socket) getSocketOpt(name int) ([]byte, error) {
 	case unix.SO_PROTOCOL:
 		return le32(uint32(s.protocol)), nil
 	case unix.SO_ERROR:
+		if s.cut.Swap(false) {
+			return le32(uint32(unix.ECONNRESET)), nil
+		}
 		if e := s.ep().LastError(); e != nil {
 			s.connecting.Store(false)
 			if s.stream() && tcpState(s.ep().State()) == stateError && s.errorSeen.Swap(true) {

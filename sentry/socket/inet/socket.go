@@ -38,6 +38,9 @@ type Socket struct {
 	connecting atomic.Bool
 	// errorSeen says that SO_ERROR told of the connection's end.
 	errorSeen atomic.Bool
+	// cut says that a connection was given up by connect(2) with AF_UNSPEC and
+	// that no call has told so yet with ECONNRESET.
+	cut atomic.Bool
 	// nodelay is what was asked for; small segments are never held back.
 	nodelay   atomic.Bool
 	oobinline atomic.Bool
@@ -80,6 +83,10 @@ func (s *Socket) reset() error {
 	now.SetV6Only(was.GetV6Only())
 	now.SetLinger(was.GetLinger())
 	s.cur.Store(&ep)
+	switch st := tcpState(old.State()); {
+	case st == stateEstablished, st >= stateFinWait1 && st != stateClosed && st != stateError:
+		s.cut.Store(true) // the next call hears that we reset the connection
+	}
 	old.Abort()
 	s.connecting.Store(false)
 	s.errorSeen.Store(false)
@@ -175,6 +182,7 @@ func (s *Socket) Connect(ctx kctx.Ctx, addr []byte) error {
 	if err != nil {
 		return err
 	}
+	s.cut.Store(false)
 	if s.stream() {
 		// A connect that was under way: report its end as Linux does.
 		if s.connecting.Load() {
@@ -344,6 +352,9 @@ func (s *Socket) Receive(ctx kctx.Ctx, dst *usermem.Buf, m *socket.RecvMsg) (int
 }
 
 func (s *Socket) receiveStream(dst *usermem.Buf, m *socket.RecvMsg) (int64, error) {
+	if s.cut.Load() && s.cut.Swap(false) {
+		return 0, errno.ECONNRESET
+	}
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
 	if dst.Len() == 0 {
@@ -454,6 +465,9 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 	}
 	if err := sendControl(m, &o); err != nil {
 		return 0, err
+	}
+	if s.cut.Load() && s.cut.Swap(false) {
+		return 0, errno.ECONNRESET
 	}
 	var done int64
 	for {
