@@ -162,7 +162,7 @@ func sysSendfile(t *kernel.Task, a arch.Args) (uint64, error) {
 	if !out.Writable() {
 		return 0, errno.EBADF
 	}
-	if op := pipefs.Of(out); op != nil && pipefs.Of(in) == nil && !in.IsDir() {
+	if op := pipefs.Of(out); op != nil && pipefs.Of(in) == nil {
 		if n == 0 {
 			return 0, nil
 		}
@@ -198,6 +198,11 @@ func fromPipe(t *kernel.Task, p *pipefs.Pipe, in *vfs.File, out side, n uint64, 
 	buf := make([]byte, min(n, chunk))
 	if n == 0 {
 		return 0, nil
+	}
+	if pipefs.Of(out.f) != nil && out.f.Ready(wait.Err)&wait.Err != 0 {
+		if _, err := p.Peek(buf[:1]); err != errno.EAGAIN {
+			return 0, errno.EPIPE
+		}
 	}
 	if err := waitFor(t, in, wait.Readable, nonblock, func() bool { _, err := p.Peek(buf[:1]); return err != errno.EAGAIN }); err != nil {
 		return 0, err
@@ -281,7 +286,7 @@ func sysSplice(t *kernel.Task, a arch.Args) (uint64, error) {
 		}
 		err = verifyArea(ooff, a.Size(4))
 	case op != nil && ip == nil:
-		if ioff != nil && in.CheckTransfer(t, false, true) != nil || in.IsDir() {
+		if ioff != nil && in.CheckTransfer(t, false, true) != nil {
 			return 0, errno.EINVAL
 		}
 		err = verifyArea(ioff, a.Size(4))
@@ -317,6 +322,9 @@ func toPipe(t *kernel.Task, in side, p *pipefs.Pipe, out *vfs.File, n uint64, no
 	buf := make([]byte, min(n, uint64(p.Room()), chunk))
 	if len(buf) == 0 {
 		return 0, errno.EAGAIN
+	}
+	if in.f.IsDir() {
+		return 0, errno.EINVAL
 	}
 	k, err := in.read(t, buf)
 	if err != nil || k == 0 {
@@ -443,6 +451,13 @@ func sysCopyFileRange(t *kernel.Task, a arch.Args) (uint64, error) {
 	}
 	if ooff == nil {
 		to = out.Offset()
+	}
+	st, err := in.Stat(t)
+	if err != nil {
+		return 0, err
+	}
+	if n = min(n, uint64(max(int64(st.Size)-from, 0))); n == 0 {
+		return 0, nil
 	}
 	if in.Inode() == out.Inode() && from < to+int64(n) && to < from+int64(n) {
 		return 0, errno.EINVAL

@@ -27,7 +27,12 @@ func (s *Socket) Ioctl(ctx kctx.Ctx, f *vfs.File, io usermem.IO, cmd uint32, arg
 		}
 		return s.queueSize(io, arg, tcpip.ReceiveQueueSizeOption)
 	case unix.TIOCOUTQ:
-		return s.queueSize(io, arg, tcpip.SendQueueSizeOption)
+		v, err := s.queueSize(io, arg, tcpip.SendQueueSizeOption)
+		if err == errno.ENOPROTOOPT {
+			var none int32
+			return 0, usermem.Put(io, arg, &none)
+		}
+		return v, err
 	}
 	return s.st.Ioctl(ctx, io, cmd, arg)
 }

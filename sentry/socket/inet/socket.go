@@ -458,6 +458,9 @@ func (s *Socket) Send(ctx kctx.Ctx, src *usermem.Buf, m *socket.SendMsg) (int64,
 		}
 	}
 	if s.stream() && src.Len() == 0 {
+		if _, terr := s.ep().GetRemoteAddress(); terr != nil {
+			return 0, errno.EPIPE
+		}
 		return 0, nil
 	}
 	if !s.stream() && src.Len() > 65535 {
