@@ -1,4 +1,5 @@
-# Targets: all (bin/runsc), run, test, cases, conformance, engines, bench, clean.
+# Targets: all (bin/runsc), run, test, cases, conformance, engines,
+# validation, bench, clean.
 # BUILD.md explains them; test/README.md explains the tests.
 
 GO ?= go
@@ -6,7 +7,7 @@ export CGO_ENABLED := 0
 RUNSC := bin/runsc
 UNIT = $(shell $(GO) list ./... | grep -v -E '/test/(run|images|conform|bench|engines|fuzz)(/|$$)')
 
-.PHONY: all run test unit cases fuzz images conformance engines bench clean vet
+.PHONY: all run test unit cases fuzz images conformance engines validation bench clean vet
 
 all:
 	@mkdir -p bin
@@ -50,6 +51,10 @@ conformance: all
 
 engines: all
 	$(GO) run ./test/engines
+
+# The OCI's own checks, with runc for comparison.
+validation: all
+	test/engines/validation.sh $(RUNSC)
 
 bench: all
 	$(GO) run ./test/bench -runsc $(RUNSC)
