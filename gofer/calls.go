@@ -65,7 +65,7 @@ func (t *tree) call(r wire.Request, out *wire.Enc) (int, error) {
 		out.Attr(&a)
 		return -1, nil
 
-	case wire.OpWalk:
+	case wire.OpWalk, wire.OpFind:
 		path := r.Path
 		for n := 0; len(d.B) > 0 && n < 64; n++ {
 			name := d.Str()
@@ -89,9 +89,13 @@ func (t *tree) call(r wire.Request, out *wire.Enc) (int, error) {
 			if len(out.B)+256+len(a.Target) > wire.Room {
 				return -1, nil
 			}
+			fd := -1
+			if r.Op == wire.OpFind && len(d.B) == 0 && !d.Bad && a.Mode&unix.S_IFMT == unix.S_IFREG {
+				fd = t.openSeen(path, &a)
+			}
 			out.Attr(&a)
 			if a.Mode&unix.S_IFMT != unix.S_IFDIR {
-				return -1, nil
+				return fd, nil
 			}
 		}
 		if d.Bad {
@@ -473,8 +477,7 @@ func (t *tree) connect(path string, typ int) (int, error) {
 // cwd is held while the working directory means something.
 var cwd sync.Mutex
 
-// openMany opens several files of one directory for reading: read-ahead of
-// opens.
+// openMany opens several files for reading: read-ahead of opens.
 func (t *tree) openMany(s *wire.Server, r wire.Request) bool {
 	var out wire.Enc
 	var fds []int
@@ -488,14 +491,26 @@ func (t *tree) openMany(s *wire.Server, r wire.Request) bool {
 	if err != nil {
 		return s.Fail(r.Token, err)
 	}
-	defer unix.Close(dir)
-	for n := 0; len(d.B) > 0 && n < wire.MaxFDs; n++ {
+	defer func() { unix.Close(dir) }()
+	for n, dirs := 0, 0; len(d.B) > 0 && n < wire.MaxFDs && dirs <= wire.MaxFDs; {
 		name := d.Str()
+		if len(name) > 0 && name[0] == '/' && wire.GoodPath(name[1:]) {
+			unix.Close(dir)
+			if dir, err = t.open(name[1:], unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
+				dir = -1
+			}
+			dirs++
+			continue
+		}
 		if !wire.GoodName(name) {
 			return s.Fail(r.Token, errno.EINVAL)
 		}
+		n++
 		var a wire.Attr
-		fd, err := openRegular(dir, name, &a)
+		fd, err := -1, error(errno.ENOENT)
+		if dir >= 0 {
+			fd, err = openRegular(dir, name, &a)
+		}
 		if err != nil {
 			out.U8(0)
 			continue
@@ -529,4 +544,20 @@ func openRegular(dir int, name string, a *wire.Attr) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// openSeen opens a regular file that a describes for reading, and describes it
+// anew; -1 if it cannot be had. That is no error: nobody asked for it yet.
+func (t *tree) openSeen(path string, a *wire.Attr) int {
+	fd, err := t.open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_NOATIME, 0)
+	if err != nil {
+		return -1
+	}
+	var b wire.Attr
+	if attrAt(fd, "", &b) != nil || b.Mode&unix.S_IFMT != unix.S_IFREG {
+		unix.Close(fd)
+		return -1
+	}
+	*a = b
+	return fd
 }

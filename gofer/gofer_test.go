@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/hugelgupf/p9/linux"
@@ -208,5 +209,64 @@ func TestSingleFile(t *testing.T) {
 	}
 	if err := call(tr, wire.OpStat, "x", nil); err != errno.ENOTDIR {
 		t.Fatal(err)
+	}
+}
+
+func TestOpenedAlong(t *testing.T) {
+	tr, dir := newTestTree(t, false)
+	os.MkdirAll(filepath.Join(dir, "p/q"), 0o755)
+	os.WriteFile(filepath.Join(dir, "p/a"), []byte("A"), 0o644)
+	os.WriteFile(filepath.Join(dir, "p/q/b"), []byte("B"), 0o644)
+	os.Symlink("/", filepath.Join(dir, "p/out"))
+	unix.Mkfifo(filepath.Join(dir, "p/fifo"), 0o644)
+	sp, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, s := wire.NewClient(sp[0]), wire.NewServer(sp[1])
+	defer c.Close()
+	go func() {
+		defer s.Close()
+		tr.serveLane(s)
+	}()
+	contents := func(fds []int) (out string) {
+		for _, fd := range fds {
+			b := make([]byte, 8)
+			n, _ := unix.Read(fd, b)
+			out += string(b[:max(n, 0)])
+			unix.Close(fd)
+		}
+		return out
+	}
+	ask := func(op wire.Op, path string, names ...string) (string, error) {
+		e := wire.NewRequest(op, path)
+		for _, n := range names {
+			e.Str(n)
+		}
+		_, fds, err := c.Call(e, wire.MaxFDs)
+		return contents(fds), err
+	}
+	for _, x := range []struct {
+		op    wire.Op
+		path  string
+		names []string
+		want  string
+		fails bool
+	}{
+		{wire.OpFind, "p", []string{"a"}, "A", false},
+		{wire.OpFind, "", []string{"p", "q", "b"}, "B", false},
+		{wire.OpFind, "p", []string{"q"}, "", false},
+		{wire.OpFind, "p", []string{"fifo"}, "", false},
+		{wire.OpFind, "p", []string{"out", "etc", "passwd"}, "", false},
+		{wire.OpFind, "p", []string{"a", "b"}, "", false},
+		{wire.OpFind, "p", []string{".."}, "", true},
+		{wire.OpOpenMany, "p", []string{"a", "fifo", "none", "/p/q", "b", "/p", "a"}, "ABA", false},
+		{wire.OpOpenMany, "p", []string{"/p/out/etc", "passwd", "/p", "a"}, "A", false},
+		{wire.OpOpenMany, "p", []string{"/../etc", "passwd"}, "", true},
+		{wire.OpOpenMany, "p", []string{"//etc", "passwd"}, "", true},
+	} {
+		if got, err := ask(x.op, x.path, x.names...); got != x.want || (err != nil) != x.fails {
+			t.Errorf("%d %q %q: %q, %v", x.op, x.path, x.names, got, err)
+		}
 	}
 }

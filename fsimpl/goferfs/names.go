@@ -76,11 +76,35 @@ func (i *inode) askChild(name string) (*inode, error) {
 	if err != nil {
 		return nil, err
 	}
+	if i.fs.exclusive && p != name {
+		// Most files that are looked up are opened next: have it come along.
+		e := wire.NewRequest(wire.OpFind, p[:len(p)-len(name)-1])
+		e.Str(name)
+		d, fds, err := i.fs.lane.Call(e, 1)
+		if err != nil {
+			return nil, err
+		}
+		k, err := i.adopt(name, &d)
+		k.foundWith(fds)
+		return k, err
+	}
 	d, _, err := i.fs.lane.Call(wire.NewRequest(wire.OpStat, p), 0)
 	if err != nil {
 		return nil, err
 	}
 	return i.adopt(name, &d)
+}
+
+// foundWith keeps the descriptor that came with the description of i, which
+// may be nil.
+func (i *inode) foundWith(fds []int) {
+	for _, fd := range fds {
+		if i != nil && i.isReg() {
+			i.donate(unix.O_RDONLY, fd)
+		} else {
+			unix.Close(fd)
+		}
+	}
 }
 
 // adopt makes the child that the server described and takes a reference.
@@ -161,29 +185,31 @@ func (i *inode) Prefetch(ctx kctx.Ctx, names []string) {
 		return
 	}
 	before := s.changes.Load()
-	e := wire.NewRequest(wire.OpWalk, p)
+	e := wire.NewRequest(wire.OpFind, p)
 	for _, n := range names {
 		e.Str(n)
 	}
-	d, _, err := s.lane.Call(e, 0)
+	d, fds, err := s.lane.Call(e, 1)
 	if err != nil {
 		return
 	}
+	var last *inode // if all names led to it
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.changes.Load() != before {
-		return
-	}
-	for _, n := range names {
+	for k, n := range names {
 		var a wire.Attr
-		if len(d.B) == 0 {
-			return
+		if s.changes.Load() != before || len(d.B) == 0 {
+			break
 		}
 		if d.Attr(&a); d.Bad || dir.dir == nil || dir.gone {
-			return
+			break
 		}
 		dir = s.childLocked(dir, n, &a)
+		if k == len(names)-1 {
+			last = dir
+		}
 	}
+	s.mu.Unlock()
+	last.foundWith(fds)
 }
 
 // fetch lists directory i and, with more > 0, directories below it; everything

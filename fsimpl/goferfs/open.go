@@ -321,7 +321,9 @@ func (i *inode) openNext() {
 }
 
 // following adds to files the regular files that come after i in its
-// directory's listing and have no descriptor.
+// directory's listing and have no descriptor. Once opening ahead has proved
+// right it goes on in the order of a walk of the tree, into and out of
+// directories whose listings are known.
 func (s *Super) following(i *inode, files []*inode) []*inode {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -329,17 +331,41 @@ func (s *Super) following(i *inode, files []*inode) []*inode {
 	if dir == nil || i.gone || dir.gone {
 		return nil
 	}
-	l := dir.dir.listing
-	at := -1
-	for k := range l {
-		if l[k].name == i.name {
-			at = k
+	walk := s.patience() == 0
+	steps := 4 * wire.MaxFDs
+	files = dir.followLocked(i.name, walk, &steps, files)
+	for walk && steps > 0 && len(files) < wire.MaxFDs && dir.parent != nil && !dir.gone {
+		name := dir.name
+		dir = dir.parent
+		if dir.dir.listing == nil {
 			break
 		}
+		files = dir.followLocked(name, true, &steps, files)
 	}
-	for k := at + 1; at >= 0 && k < len(l) && len(files) < wire.MaxFDs && k < at+4*wire.MaxFDs; k++ {
-		f := dir.dir.kids[l[k].name]
-		if f == nil || l[k].typ != unix.DT_REG || f.parent != dir || f.name != l[k].name || f.mode.Load()&0444 == 0 {
+	return files
+}
+
+// followLocked adds files behind the entry after of directory d.
+func (d *inode) followLocked(after string, walk bool, steps *int, files []*inode) []*inode {
+	skip := after != ""
+	for k := range d.dir.listing {
+		e := &d.dir.listing[k]
+		if skip {
+			skip = e.name != after
+			continue
+		}
+		if *steps--; *steps < 0 || len(files) >= wire.MaxFDs {
+			break
+		}
+		f := d.dir.kids[e.name]
+		if f == nil || f.parent != d || f.name != e.name || f.gone {
+			continue
+		}
+		if e.typ == unix.DT_DIR && walk && f.dir != nil && f.dir.complete {
+			files = f.followLocked("", true, steps, files)
+			continue
+		}
+		if e.typ != unix.DT_REG || f.mode.Load()&0444 == 0 {
 			continue
 		}
 		f.mu.Lock()
@@ -352,23 +378,31 @@ func (s *Super) following(i *inode, files []*inode) []*inode {
 	return files
 }
 
-// openMany opens files of directory dir for reading, in one message.
+// openMany opens files for reading, in one message. The first is in dir.
 func (s *Super) openMany(dir *inode, files []*inode) {
 	s.mu.RLock()
 	p, ok := dir.pathLocked()
-	names := make([]string, len(files))
-	for k, f := range files {
-		ok = ok && f.parent == dir && !f.gone
-		names[k] = f.name
-	}
-	s.mu.RUnlock()
 	if !ok {
+		s.mu.RUnlock()
 		return
 	}
 	e := wire.NewRequest(wire.OpOpenMany, p)
-	for _, n := range names {
-		e.Str(n)
+	for k, f := range files {
+		if f.gone {
+			files = files[:k]
+			break
+		}
+		if f.parent != dir {
+			dir = f.parent
+			if p, ok = dir.pathLocked(); !ok || len(e.B)+len(p) > wire.MaxPacket/2 {
+				files = files[:k]
+				break
+			}
+			e.Str("/" + p)
+		}
+		e.Str(f.name)
 	}
+	s.mu.RUnlock()
 	dec, fds, err := s.lane.Call(e, wire.MaxFDs)
 	if err != nil {
 		return

@@ -38,7 +38,8 @@ const (
 	OpStatfs                    // Statfs
 	OpSync                      // []
 	OpConnect                   // [type u32] a connected UNIX socket (host-uds)
-	OpOpenMany                  // [names] per name (u8 ok, Attr); descriptors of those that are ok, read-only
+	OpOpenMany                  // [names] per name (u8 ok, Attr); descriptors of those that are ok, read-only. "/PATH" among the names leads to another directory
+	OpFind                      // [names] as OpWalk, and a descriptor opened O_RDONLY if the last is a regular file
 )
 
 // Limits.
