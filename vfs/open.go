@@ -208,12 +208,7 @@ func (s *System) openCreate(ctx kctx.Ctx, op *Op, flags, mode uint32) (*File, er
 			return nil, err
 		}
 		if last == "" || slash || last == "." || last == ".." {
-			// The path must exist, and it is a directory if it does.
-			if last != "" && last != "." && last != ".." {
-				if err := w.run(func() error { return w.component(last, "", true) }); err != nil && err != errno.ENOENT {
-					return nil, err
-				}
-			}
+			// A directory is not made so, whatever the name is now.
 			dots := last == "" || last == "." || last == ".."
 			w.drop()
 			if dots && flags&unix.O_EXCL != 0 {
