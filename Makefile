@@ -5,7 +5,7 @@
 GO ?= go
 export CGO_ENABLED := 0
 RUNSC := bin/runsc
-UNIT = $(shell $(GO) list ./... | grep -v -E '/test/(run|images|conform|bench|engines|fuzz)(/|$$)')
+UNIT = $(shell $(GO) list ./... | grep -v -E '/test/(run|hostile|images|conform|bench|engines|fuzz)(/|$$)')
 
 .PHONY: all run test unit cases fuzz images conformance engines validation bench clean vet
 
@@ -25,6 +25,7 @@ test: all
 	$(MAKE) --no-print-directory vet
 	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory cases
+	$(MAKE) --no-print-directory hostile
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory images
 
@@ -40,6 +41,10 @@ cases:
 # Whole system-call behaviour, native and sandbox legs compared.
 fuzz:
 	$(GO) test -count=1 -timeout 200s ./test/fuzz
+
+# Programs that attack the sandbox from inside, and a look at it from the host.
+hostile:
+	$(GO) test -count=1 -timeout 400s ./test/hostile
 
 images:
 	$(GO) test -count=1 -timeout 420s ./test/images

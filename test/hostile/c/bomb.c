@@ -283,9 +283,13 @@ static void rights(void) {
 		sendfds(b[0], x, 2);
 		close(a[0]); close(a[1]); close(b[0]); close(b[1]);
 	}
-	// A chain: each socket is in the queue of the one before.
+	printf("rights: alive\n");
+}
+
+// chain makes sockets that are each in the queue of the next, and lets go of the last.
+static void chain(long n) {
 	int prev = open("/dev/null", 0);
-	for (int i = 0; i < 20000; i++) {
+	for (long i = 0; i < n; i++) {
 		int a[2];
 		if (socketpair(AF_UNIX, SOCK_STREAM, 0, a)) break;
 		sendfds(a[1], &prev, 1);
@@ -293,7 +297,7 @@ static void rights(void) {
 		prev = a[0];
 	}
 	close(prev);
-	printf("rights: alive\n");
+	printf("chain: alive\n");
 }
 
 static void sockbufs(void) {
@@ -354,6 +358,7 @@ int main(int argc, char **argv) {
 	if (!strcmp(k, "timers")) timers();
 	if (!strcmp(k, "pipes")) pipes();
 	if (!strcmp(k, "rights")) rights();
+	if (!strcmp(k, "chain")) chain(n);
 	if (!strcmp(k, "sockbufs")) sockbufs();
 	if (!strcmp(k, "churn")) churn(n);
 	printf("bomb: done\n");
