@@ -7,7 +7,7 @@ export CGO_ENABLED := 0
 RUNSC := bin/runsc
 UNIT = $(shell $(GO) list ./... | grep -v -E '/test/(run|hostile|images|conform|bench|engines|fuzz)(/|$$)')
 
-.PHONY: all run test unit cases fuzz images conformance engines validation bench clean vet
+.PHONY: all run test unit cases fuzz hostile images conformance engines validation bench clean vet
 
 all:
 	@mkdir -p bin
