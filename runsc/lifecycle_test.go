@@ -279,7 +279,7 @@ func TestConfiguration(t *testing.T) {
 // TestConsoleSocket plays an engine that asks for a terminal.
 func TestConsoleSocket(t *testing.T) {
 	root := t.TempDir()
-	b := hostBundle(t, []string{"sh", "-c", "tty; stty size; read x; echo got $x; trap 'stty size; exit' WINCH; while :; do sleep 0.05; done"}, func(s *specs.Spec) {
+	b := hostBundle(t, []string{"sh", "-c", "tty; stty size; read x; trap 'stty size; exit' WINCH; echo got $x; while :; do sleep 0.05; done"}, func(s *specs.Spec) {
 		s.Process.Terminal = true
 		s.Process.ConsoleSize = &specs.Box{Height: 24, Width: 80}
 	})
