@@ -245,6 +245,7 @@ func (t *Task) exitNotify(status uint32, peak int64) {
 	t.exitStatus = status
 	t.exitState = exitZombie
 	tg.live--
+	tg.exitingTasks-- // it counts those of the live that are on their way out
 	tg.deadRes.add(t.Resources())
 	tg.deadRes.MaxRSSBytes = max(tg.deadRes.MaxRSSBytes, peak)
 	if uc := t.ucount.Load(); uc != nil {
