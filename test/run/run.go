@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"sort"
@@ -282,10 +283,25 @@ func ReadKnown() (Known, error) {
 
 // Reason says why a case may differ on a platform; "" if it may not.
 func (k Known) Reason(name, platform string) string {
-	if r := k[name][platform]; r != "" {
-		return r
+	for _, p := range []string{platform, "*"} {
+		if r := k[name][p]; r != "" {
+			return r
+		}
 	}
-	return k[name]["*"]
+	// A name may be a pattern, for tests that differ for one reason.
+	for pattern, reasons := range k {
+		if !strings.Contains(pattern, "*") {
+			continue
+		}
+		if ok, _ := path.Match(pattern, name); !ok {
+			continue
+		}
+		if r := reasons[platform]; r != "" {
+			return r
+		}
+		return reasons["*"]
+	}
+	return ""
 }
 
 // Diff shows two transcripts side by side where they differ, with a little around it;
