@@ -14,7 +14,6 @@ int main(void) {
 	CPU_ZERO(&c);
 	OK(sched_getaffinity(0, sizeof c, &c));
 	VAL(CPU_COUNT(&c));
-	YES(sched_getcpu() == first);
 	RUN({
 		CPU_ZERO(&c);
 		sched_getaffinity(0, sizeof c, &c);
