@@ -55,6 +55,7 @@ conformance: all
 	$(GO) test -count=1 -v -timeout 3600s -tags conform ./test/conform
 
 engines: all
+	test/install-deps docker.io containerd podman runc busybox-static iproute2 iptables
 	$(GO) run ./test/engines
 
 # The OCI's own checks, with runc for comparison.
