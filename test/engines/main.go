@@ -87,7 +87,9 @@ func run(runsc, only, engines string, runtimes []string, keep, verbose bool) (er
 			e.stop[i]()
 		}
 		if !keep {
-			exec.Command("umount", "-R", dir).Run()
+			// Shims of containers that a failed check left name the folder.
+			exec.Command("pkill", "-f", dir+"/").Run()
+			exec.Command("sh", "-c", `grep -o " $0[^ ]*" /proc/mounts | sort -r | xargs -r umount -l`, dir).Run()
 			os.RemoveAll(dir)
 		}
 	}()
