@@ -158,7 +158,7 @@ func timeout(t *kernel.Task, addr uint64) (deadline time.Time, once bool, err er
 	if err := kernel.Get(t, addr, &ts); err != nil {
 		return deadline, false, err
 	}
-	if ts.Sec < 0 || ts.Nsec < 0 || ts.Nsec > 999999999 {
+	if !validTimespec(&ts) {
 		return deadline, false, errno.EINVAL
 	}
 	if ts.Sec == 0 && ts.Nsec == 0 {

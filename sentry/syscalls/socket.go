@@ -1,6 +1,7 @@
 package syscalls
 
 import (
+	"encoding/binary"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,8 @@ var socketRows = []Row{
 	{299, "recvmmsg", sysRecvmmsg, "fd,ptr,int,hex,timespec", Full, ""},
 	{307, "sendmmsg", sysSendmmsg, "fd,ptr,int,hex", Full, ""},
 }
+
+var le = binary.LittleEndian
 
 const (
 	maxSockaddr = 128   // sizeof(struct sockaddr_storage)
@@ -589,11 +592,11 @@ func parseControl(t *kernel.Task, h *msghdr, m *socket.SendMsg) (files []*vfs.Fi
 		return nil, err
 	}
 	for len(b) >= cmsgHeader {
-		n := le64(b)
+		n := le.Uint64(b)
 		if n < cmsgHeader || n > uint64(len(b)) {
 			return files, errno.EINVAL
 		}
-		level, typ, data := int(int32(le32(b[8:]))), int(int32(le32(b[12:]))), b[cmsgHeader:n]
+		level, typ, data := int(int32(le.Uint32(b[8:]))), int(int32(le.Uint32(b[12:]))), b[cmsgHeader:n]
 		b = b[min((n+7)&^7, uint64(len(b))):]
 		if level != unix.SOL_SOCKET {
 			m.Ctl = append(m.Ctl, socket.ControlIn{Level: level, Type: typ, Data: data})
@@ -605,7 +608,7 @@ func parseControl(t *kernel.Task, h *msghdr, m *socket.SendMsg) (files []*vfs.Fi
 				return files, errno.EINVAL
 			}
 			for ; len(data) >= 4; data = data[4:] {
-				x, err := t.File(int32(le32(data)))
+				x, err := t.File(int32(le.Uint32(data)))
 				if err != nil {
 					return files, err
 				}
@@ -615,7 +618,7 @@ func parseControl(t *kernel.Task, h *msghdr, m *socket.SendMsg) (files []*vfs.Fi
 			if len(data) < 12 {
 				return files, errno.EINVAL
 			}
-			if m.Creds, err = checkCreds(t, int32(le32(data)), le32(data[4:]), le32(data[8:])); err != nil {
+			if m.Creds, err = checkCreds(t, int32(le.Uint32(data)), le.Uint32(data[4:]), le.Uint32(data[8:])); err != nil {
 				return files, err
 			}
 		default:
@@ -624,11 +627,6 @@ func parseControl(t *kernel.Task, h *msghdr, m *socket.SendMsg) (files []*vfs.Fi
 	}
 	return files, nil
 }
-
-func le32(b []byte) uint32 {
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-}
-func le64(b []byte) uint64 { return uint64(le32(b)) | uint64(le32(b[4:]))<<32 }
 
 // checkCreds says whether t may claim to be that (linux: scm_check_creds).
 func checkCreds(t *kernel.Task, pid int32, uid, gid uint32) (*socket.Ucred, error) {
@@ -738,9 +736,9 @@ func putControl(t *kernel.Task, m *socket.RecvMsg, room uint64, cloexec, have bo
 			data = data[:left-cmsgHeader]
 		}
 		var hd [cmsgHeader]byte
-		put64(hd[:], uint64(cmsgHeader+len(data)))
-		put32(hd[8:], uint32(level))
-		put32(hd[12:], uint32(typ))
+		le.PutUint64(hd[:], uint64(cmsgHeader+len(data)))
+		le.PutUint32(hd[8:], uint32(level))
+		le.PutUint32(hd[12:], uint32(typ))
 		out = append(append(out, hd[:]...), data...)
 		for len(out)%8 != 0 && uint64(len(out)) < room {
 			out = append(out, 0)
@@ -748,9 +746,9 @@ func putControl(t *kernel.Task, m *socket.RecvMsg, room uint64, cloexec, have bo
 	}
 	if m.Creds != nil {
 		var d [12]byte
-		put32(d[:], uint32(pidOf(t, m.Creds.PID)))
-		put32(d[4:], t.UserNS().UID(m.Creds.UID))
-		put32(d[8:], t.UserNS().GID(m.Creds.GID))
+		le.PutUint32(d[:], uint32(pidOf(t, m.Creds.PID)))
+		le.PutUint32(d[4:], t.UserNS().UID(m.Creds.UID))
+		le.PutUint32(d[8:], t.UserNS().GID(m.Creds.GID))
 		add(unix.SOL_SOCKET, unix.SCM_CREDENTIALS, d[:])
 	}
 	for _, c := range m.Ctl {
@@ -772,7 +770,7 @@ func putControl(t *kernel.Task, m *socket.RecvMsg, room uint64, cloexec, have bo
 				continue
 			}
 			var d [4]byte
-			put32(d[:], uint32(fd))
+			le.PutUint32(d[:], uint32(fd))
 			data = append(data, d[:]...)
 		}
 		if len(data) > 0 {
@@ -782,11 +780,6 @@ func putControl(t *kernel.Task, m *socket.RecvMsg, room uint64, cloexec, have bo
 	}
 	return out
 }
-
-func put32(b []byte, v uint32) {
-	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
-}
-func put64(b []byte, v uint64) { put32(b, uint32(v)); put32(b[4:], uint32(v>>32)) }
 
 // mmsgSize is sizeof(struct mmsghdr); msg_len is behind the msghdr.
 const mmsgSize, mmsgLen = 64, 56
@@ -824,16 +817,9 @@ func sysRecvmmsg(t *kernel.Task, a arch.Args) (uint64, error) {
 	if a.Int(3)&msgCompat != 0 {
 		return 0, errno.EINVAL
 	}
-	var deadline time.Time
-	if p := a.Ptr(4); p != 0 {
-		var ts unix.Timespec
-		if err := usermem.Get(t.Mem(), p, &ts); err != nil {
-			return 0, err
-		}
-		if ts.Sec < 0 || ts.Nsec < 0 || ts.Nsec > 999999999 {
-			return 0, errno.EINVAL
-		}
-		deadline = time.Now().Add(time.Duration(min(ts.Sec, 1<<32))*time.Second + time.Duration(ts.Nsec))
+	deadline, err := copyTimeout(t, a.Ptr(4))
+	if err != nil {
+		return 0, err
 	}
 	f, s, err := sockOf(t, a.Int(0))
 	if err != nil {

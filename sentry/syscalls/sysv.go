@@ -304,16 +304,9 @@ func sysSemop(t *kernel.Task, a arch.Args) (uint64, error) {
 
 // semtimedop(2).
 func sysSemtimedop(t *kernel.Task, a arch.Args) (uint64, error) {
-	var deadline time.Time
-	if p := a.Ptr(3); p != 0 {
-		var ts unix.Timespec
-		if err := usermem.Get(t.Mem(), p, &ts); err != nil {
-			return 0, err
-		}
-		if ts.Sec < 0 || ts.Nsec < 0 || ts.Nsec > 999999999 {
-			return 0, errno.EINVAL
-		}
-		deadline = time.Now().Add(time.Duration(min(ts.Sec, 1<<32))*time.Second + time.Duration(ts.Nsec))
+	deadline, err := copyTimeout(t, a.Ptr(3))
+	if err != nil {
+		return 0, err
 	}
 	return doSemop(t, a.Int(0), a.Ptr(1), uint64(a.Uint(2)), deadline)
 }
